@@ -1,0 +1,144 @@
+"""Spreading class scores over super-voxels: the sparse graph of the method (paper section 3.3).
+
+The energy is E(Y) = Σ_j φ_u(y_j) + Σ_{j~k} φ_p(y_j, y_k) with φ_u = -log P(y_j) and
+φ_p = [y_j ≠ y_k] · w · exp(-Σ_s ‖s_j - s_k‖² / 2σ_s²). The paper's graph is dense, M × M × C; ours
+joins each super-voxel to its nearest neighbours only, so memory is linear in M.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.spatial import cKDTree
+
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
+
+
+class PropagationSettings(BaseModel):
+    """The graph and its pairwise terms; σ are in the units of what they divide.
+
+    The network terms compare unit vectors, so their distance lies in 0..2.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    neighbours: int = Field(default=12, ge=1, le=64, description="neighbours of a super-voxel")
+    reach: float = Field(default=3.0, gt=0, description="σ of position, in super-voxel sizes")
+    colour_sigma: float = Field(default=0.15, gt=0, description="σ of mean colour, rgb in 0..1")
+    normal_sigma: float = Field(default=0.6, gt=0, description="σ of the mean normal's direction")
+    feature_sigma: float = Field(default=0.5, gt=0, description="σ of the U-Net's unit feature")
+    embedding_sigma: float = Field(default=0.5, gt=0, description="σ of the relation embedding")
+    weight: float = Field(default=1.0, ge=0, description="w, strength of the pairwise term")
+    unary_share: float = Field(default=0.6, ge=0, le=1, description="α in P_Θ^α · P_R^(1-α)")
+    temperature: float = Field(default=1.0, gt=0, description="divides the U-Net's log scores")
+    steps: int = Field(default=5, ge=0, le=50, description="mean-field steps")
+
+
+def neighbour_graph(position: F32, neighbours: int) -> I32:
+    """Nearest neighbours of every super-voxel by the distance of their centres.
+
+    Args:
+        position: float32 [M, 3], metres.
+        neighbours: how many each gets; fewer exist when M is small.
+
+    Returns:
+        int32 [M, neighbours]; a missing neighbour is the super-voxel itself, whose message
+        `affinities` sets to zero.
+    """
+    count = len(position)
+    own = np.arange(count, dtype=np.int32)[:, None]
+    found = np.repeat(own, neighbours, axis=1)
+    wanted = min(neighbours, count - 1)
+    if wanted > 0:
+        _, index = cKDTree(position).query(position, k=wanted + 1)
+        # With several centres at one place the first hit need not be the super-voxel itself.
+        others = index != own
+        others[others.all(axis=1), -1] = False
+        found[:, :wanted] = index[others].reshape(count, wanted)
+    return found
+
+
+def affinities(neighbours: I32, *terms: tuple[F32, float]) -> F32:
+    """exp(-Σ_s ‖s_j - s_k‖² / 2σ_s²) for every edge of the graph (paper eq. 5).
+
+    Args:
+        neighbours: int32 [M, K], from `neighbour_graph`.
+        terms: pairs of (float32 [M, D], σ).
+
+    Returns:
+        float32 [M, K] in 0..1; zero where a super-voxel stands in for a missing neighbour.
+    """
+    exponent = np.zeros(neighbours.shape, np.float32)
+    for values, sigma in terms:
+        exponent += _squared_distances(np.ascontiguousarray(values, np.float32), neighbours) / (
+            2 * np.float32(sigma) ** 2
+        )
+    affinity = np.exp(-exponent)
+    affinity[neighbours == np.arange(len(neighbours))[:, None]] = 0
+    return affinity
+
+
+@njit(cache=True, nogil=True)
+def _squared_distances(values: F32, neighbours: I32) -> F32:
+    distances = np.empty(neighbours.shape, np.float32)
+    for row in range(len(neighbours)):
+        for slot in range(neighbours.shape[1]):
+            other = neighbours[row, slot]
+            total = np.float32(0)
+            for column in range(values.shape[1]):
+                step = values[row, column] - values[other, column]
+                total += step * step
+            distances[row, slot] = total
+    return distances
+
+
+def mean_field(log_unary: F32, neighbours: I32, affinity: F32, weight: float, steps: int) -> F32:
+    """Mean-field inference of the Potts energy above.
+
+    Each step sets Q_j ∝ exp(log P_j + w · Σ_k a_jk Q_k).
+
+    Args:
+        log_unary: float32 [M, C], log P(y_j); rows need not be normalised.
+        neighbours: int32 [M, K].
+        affinity: float32 [M, K].
+        weight: w.
+        steps: iterations; 0 gives the softmax of log_unary.
+
+    Returns:
+        float32 [M, C], rows sum to 1.
+    """
+    unary = np.ascontiguousarray(log_unary, np.float32)
+    belief = _softmax_rows(unary)
+    for _ in range(steps):
+        belief = _softmax_rows(_with_messages(unary, belief, neighbours, affinity, weight))
+    return belief
+
+
+@njit(cache=True, nogil=True)
+def _with_messages(unary: F32, belief: F32, neighbours: I32, affinity: F32, weight: float) -> F32:
+    total = unary.copy()
+    strength = np.float32(weight)
+    for row in range(len(neighbours)):
+        for slot in range(neighbours.shape[1]):
+            share = strength * affinity[row, slot]
+            if share > 0:
+                other = neighbours[row, slot]
+                for column in range(unary.shape[1]):
+                    total[row, column] += share * belief[other, column]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _softmax_rows(scores: F32) -> F32:
+    result = np.empty_like(scores)
+    for row in range(len(scores)):
+        top = scores[row].max()
+        total = np.float32(0)
+        for column in range(scores.shape[1]):
+            result[row, column] = np.exp(scores[row, column] - top)
+            total += result[row, column]
+        result[row] /= total
+    return result
