@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from otoc_ros.core.errors import InputError
 from otoc_ros.site.documents import Document, parse
@@ -42,7 +42,11 @@ class Click(Document):
     id: str = Field(default_factory=lambda: uuid.uuid4().hex, min_length=1, max_length=64)
     kind: Literal["click", "exclude", "accept", "withdraw"] = "click"
     position: tuple[float, float, float] | None = None
-    class_name: str | None = Field(default=None, alias="class")
+    class_name: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("class", "class_name"),
+        serialization_alias="class",
+    )
     object: int = Field(default=0, ge=0, lt=2**31)
     source: Literal["browser", "rviz", "simulated"]
     time: float = Field(default_factory=time.time, ge=0)

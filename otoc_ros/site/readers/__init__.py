@@ -6,6 +6,7 @@ from pathlib import Path
 
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.errors import InputError
+from otoc_ros.site.readers.guard import require_file
 from otoc_ros.site.truth import Truth
 
 SUFFIXES = (".ply", ".pcd", ".npz")
@@ -23,6 +24,7 @@ def read_cloud_and_truth(path: Path) -> tuple[Cloud, Truth | None]:
         InputError: another suffix, or a file that is missing, empty, damaged or cut short.
     """
     # Each library is imported when a file of its format is read: a robot may lack the others.
+    require_file(path)
     suffix = path.suffix.lower()
     if suffix == ".ply":
         from otoc_ros.site.readers.ply import read_ply
