@@ -122,3 +122,10 @@ class Norm(nn.BatchNorm1d):
                 x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
             )
         return super().forward(x)
+
+
+class UnitLength(nn.Module):
+    """Rows divided by their Euclidean length; the last step of an embedding head."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.normalize(x, dim=1)
