@@ -92,7 +92,7 @@ def _bundle(path: Path) -> None:
     about = bundle.info
     _print(f"bundle {about.name}, U-Net of {about.levels} levels, opset {about.opset}")
     _classes(about.classes)
-    settings = {**about.preprocessing, **about.thresholds}
+    settings = {**about.preprocessing, **about.propagation, **about.clustering}
     _table("settings", ("name", "value"), [(key, value) for key, value in settings.items()])
     rows = [
         (name, f"{(path / name).stat().st_size / 1e6:.2f}", digest[:16])

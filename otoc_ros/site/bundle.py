@@ -29,7 +29,16 @@ OPSETS = range(13, 24)  # ONNX operator sets that the oldest and newest supporte
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
-_IN_METADATA = ("format", "name", "classes", "preprocessing", "levels", "opset", "thresholds")
+_IN_METADATA = (
+    "format",
+    "name",
+    "classes",
+    "preprocessing",
+    "propagation",
+    "clustering",
+    "levels",
+    "opset",
+)
 
 
 class BundleInfo(Document):
@@ -40,9 +49,10 @@ class BundleInfo(Document):
         name: for people, usually the site's.
         classes: the class table of the site at export.
         preprocessing: fields of the preprocessing that the networks were trained with.
+        propagation: fields of the graph between super-voxels.
+        clustering: fields of what makes a cluster an object.
         levels: resolutions of the U-Net.
         opset: ONNX operator set of every file.
-        thresholds: numbers by name, calibrated at export.
         files: SHA-256 of every file by its name; `write_bundle` fills it in.
     """
 
@@ -50,9 +60,10 @@ class BundleInfo(Document):
     name: str = Field(min_length=1)
     classes: tuple[ClassInfo, ...] = Field(min_length=1, max_length=MAX_CLASSES)
     preprocessing: dict[str, Any]
+    propagation: dict[str, Any] = Field(default_factory=dict)
+    clustering: dict[str, Any] = Field(default_factory=dict)
     levels: int = Field(ge=1, le=16)
     opset: int
-    thresholds: dict[str, float] = Field(default_factory=dict)
     files: dict[FileName, Sha256] = Field(default_factory=dict)
 
 

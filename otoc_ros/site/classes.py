@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from otoc_ros.core.errors import InputError
-from otoc_ros.site.documents import Document
+from otoc_ros.site.documents import Document, parse
 
 MAX_CLASSES = 1000
 
@@ -34,7 +34,7 @@ def parse_classes(text: str) -> list[ClassInfo]:
     """A class table from `wall:stuff,floor:stuff,chair`; kind is thing where none is given.
 
     Raises:
-        InputError: no names, or a kind other than thing and stuff.
+        InputError: no names, an unusable name, or a kind other than thing and stuff.
     """
     classes = []
     for entry in filter(None, (part.strip() for part in text.split(","))):
@@ -47,7 +47,7 @@ def parse_classes(text: str) -> list[ClassInfo]:
     if not classes:
         raise InputError("no classes given; list them as in wall:stuff,floor:stuff,chair")
     return [
-        ClassInfo.model_validate({"name": name, "color": distinct_color(row), "kind": kind})
+        parse(ClassInfo, {"name": name, "color": distinct_color(row), "kind": kind}, f"class {row}")
         for row, (name, kind) in enumerate(classes)
     ]
 
