@@ -1,0 +1,191 @@
+"""From a cloud to what the networks see: one function, for training and for the live node.
+
+Verbs in order: drop what is not finite, align, voxelise, average, describe, cut into super-voxels.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from otoc_ros.core.cloud import Cloud, estimate_up, rotation_to_z
+from otoc_ros.core.errors import InputError
+from otoc_ros.core.normals import voxel_normals
+from otoc_ros.core.supervoxels import supervoxels
+from otoc_ros.core.voxels import VoxelGrid, mean_per_voxel, voxelize
+
+Feature = Literal["one", "red", "green", "blue", "height", "upness"]
+
+SUPERVOXEL_VOXELS = 12  # default edge of a super-voxel of average area, in voxels
+TALLEST = 4.0  # metres; height above this says nothing more
+
+
+class Preprocessing(BaseModel):
+    """How a network's clouds are prepared; stored inside every bundle.
+
+    Attributes:
+        voxel_size: edge length of a voxel, metres.
+        supervoxel_size: edge length of a super-voxel of average area, metres; 12 voxels if left
+            out. Super-voxels adapt: large on bare walls, small on cluttered tables.
+        features: the columns of `Prepared.features`, in order. `one` is 1; `red`, `green`, `blue`
+            are the voxel's mean colour minus 0.5, 0 without colour; `height` runs from -0.5 at the
+            cloud's lowest percentile to 1.5 at 4 m above it; `upness` is normal_z².
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    voxel_size: float = Field(gt=0, allow_inf_nan=False)
+    supervoxel_size: float = Field(default=0.0, gt=0, allow_inf_nan=False)
+    features: tuple[Feature, ...] = Field(
+        default=("one", "red", "green", "blue", "height", "upness"), min_length=1
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_supervoxel_size(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("supervoxel_size") is None:
+            with suppress(KeyError, TypeError, ValueError):  # pydantic names a bad voxel_size
+                size = SUPERVOXEL_VOXELS * float(data["voxel_size"])
+                data = {**data, "supervoxel_size": size}
+        return data
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """One cloud of N points as V voxels and M super-voxels.
+
+    Attributes:
+        settings: what it was prepared with.
+        rotation: float64 [3, 3], input to aligned frame: aligned = xyz @ rotation.T, z up.
+        grid: the voxels of the finite points, in the aligned frame; `grid.voxel_of_point` has one
+            row a finite point.
+        voxel_of_point: int32 [N], row of the voxel of every point of the cloud; -1 = dropped.
+        xyz: float32 [V, 3], mean position, metres, aligned, relative to `grid.origin`.
+        rgb: float32 [V, 3], mean colour in 0..1, or None.
+        normal: float32 [V, 3], aligned, z ≥ 0, unit length or zero.
+        height: float32 [V], metres above the cloud's floor.
+        features: float32 [V, F], the network's input.
+        supervoxel: int32 [V], 0 to n_supervoxels - 1.
+        n_supervoxels: M.
+    """
+
+    settings: Preprocessing
+    rotation: NDArray[np.float64]
+    grid: VoxelGrid
+    voxel_of_point: NDArray[np.int32]
+    xyz: NDArray[np.float32]
+    rgb: NDArray[np.float32] | None
+    normal: NDArray[np.float32]
+    height: NDArray[np.float32]
+    features: NDArray[np.float32]
+    supervoxel: NDArray[np.int32]
+    n_supervoxels: int
+
+    def to_points(self, values: NDArray[Any], fill: Any) -> NDArray[Any]:
+        """Values of the voxels [V, …] on the cloud's points [N, …]; `fill` on dropped points."""
+        dropped = self.voxel_of_point < 0
+        points = np.asarray(values)[self.voxel_of_point]
+        points[dropped] = fill
+        return points
+
+
+def preprocess(
+    cloud: Cloud, settings: Preprocessing, up: NDArray[np.float64] | None = None
+) -> Prepared:
+    """Prepare a cloud for the networks.
+
+    Args:
+        cloud: N points in any frame; points that are not finite are dropped.
+        up: float [3], the direction against gravity in the cloud's frame; estimated if None.
+
+    Raises:
+        InputError: no finite point, or more voxels along an axis than a grid holds.
+    """
+    finite = np.isfinite(cloud.xyz).all(1)
+    if not finite.any():
+        raise InputError(f"none of the cloud's {len(cloud)} points is finite; check the sensor")
+    points = cloud.xyz[finite].astype(np.float64)
+    rotation = rotation_to_z(estimate_up(points) if up is None else up)
+    corner = points.min(0)  # rotate near the cloud, not about a map's origin 100 m away
+    aligned = (points - corner) @ rotation.T
+    grid = voxelize(aligned, settings.voxel_size)
+    xyz = mean_per_voxel(aligned - grid.origin, grid)
+    rgb = None if cloud.rgb is None else mean_per_voxel(cloud.rgb[finite], grid) / np.float32(255)
+    normal = voxel_normals(grid.coords, xyz)
+    height = height_above_floor(xyz[:, 2])
+    ids = supervoxels(
+        grid.coords,
+        xyz,
+        rgb,
+        normal,
+        voxel_size=settings.voxel_size,
+        size=settings.supervoxel_size,
+    )
+    voxel_of_point = np.full(len(cloud), -1, np.int32)
+    voxel_of_point[finite] = grid.voxel_of_point
+    return Prepared(
+        settings=settings,
+        rotation=rotation,
+        grid=replace(grid, origin=grid.origin + rotation @ corner),
+        voxel_of_point=voxel_of_point,
+        xyz=xyz,
+        rgb=rgb,
+        normal=normal,
+        height=height,
+        features=assemble_features(
+            settings.features, rgb=rgb, height=height, upness=normal[:, 2] ** 2
+        ),
+        supervoxel=ids,
+        n_supervoxels=int(ids.max()) + 1,
+    )
+
+
+def warm_up() -> None:
+    """Compile every loop that `preprocess` uses, before the first live cloud waits for it."""
+    xyz = np.random.default_rng(0).random((500, 3), dtype=np.float32)
+    settings = Preprocessing(voxel_size=0.05)
+    preprocess(Cloud(xyz), settings)
+    preprocess(Cloud(xyz, np.zeros((500, 3), np.uint8)), settings)
+
+
+def assemble_features(
+    names: tuple[Feature, ...],
+    *,
+    rgb: NDArray[np.float32] | None,
+    height: NDArray[np.float32],
+    upness: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """What the networks see of V voxels; training comes here too, with turned and recoloured ones.
+
+    Args:
+        names: see `Preprocessing.features`.
+        rgb: float32 [V, 3] in 0..1, or None.
+        height: float32 [V], metres above the cloud's floor, from `height_above_floor`.
+        upness: float32 [V], normal_z².
+
+    Returns:
+        float32 [V, F].
+    """
+    columns = np.empty((len(height), len(names)), np.float32)
+    for column, name in zip(columns.T, names, strict=True):
+        if name == "one":
+            column[:] = 1
+        elif name == "height":
+            column[:] = np.clip(height, 0, TALLEST) * np.float32(2 / TALLEST) - np.float32(0.5)
+        elif name == "upness":
+            column[:] = upness
+        else:
+            channel = ("red", "green", "blue").index(name)
+            column[:] = 0 if rgb is None else rgb[:, channel] - np.float32(0.5)
+    return columns
+
+
+def height_above_floor(z: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Metres above the lowest percentile of the voxels: float32 [V]."""
+    above: NDArray[np.float32] = z - np.float32(np.percentile(z, 1))
+    return above
