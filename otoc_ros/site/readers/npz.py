@@ -35,9 +35,11 @@ def read_npz(path: Path) -> tuple[Cloud, Truth | None]:
         )
         if "semantic" not in arrays and "instance" not in arrays:
             return cloud, None
-        semantic = arrays["semantic"] if "semantic" in arrays else np.full(len(cloud), -1)
-        instance = arrays["instance"] if "instance" in arrays else np.zeros(len(cloud), int)
-        truth = Truth(semantic, instance)
+        shape = arrays["semantic" if "semantic" in arrays else "instance"].shape
+        truth = Truth(
+            arrays.get("semantic", np.full(shape, -1, np.int32)),
+            arrays.get("instance", np.zeros(shape, np.int32)),
+        )
         if len(truth) != len(cloud):
             raise InputError(f"its truth has {len(truth)} rows but xyz has {len(cloud)}")
         return cloud, truth
