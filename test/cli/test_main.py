@@ -48,7 +48,7 @@ def test_help() -> None:
     [
         (("nothing",), "No such command 'nothing'. See `otoc --help`."),
         (("site",), "Missing argument 'SITE'. See `otoc site --help`."),
-        (("site", "x", "--hat"), "No such option: --hat See `otoc site --help`."),
+        (("site", "x", "--hat"), "--hat"),
         (("import", "x", "y", "--split", "test"), "'test' is not one of 'train', 'dev', 'val'"),
         (("import", "x", "y", "--every", "-1"), "'--every'"),
         (("info", "/nowhere"), "/nowhere does not exist"),

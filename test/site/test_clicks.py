@@ -19,6 +19,8 @@ import sys
 from pathlib import Path
 from otoc_ros.site.clicks import Click, append_clicks
 path, prefix, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+print("ready", flush=True)
+sys.stdin.readline()
 for number in range(count):
     click = Click(
         id=f"{prefix}{number}", position=(number, 0, 0), class_name="chair", source="browser"
@@ -46,12 +48,16 @@ def chair(**changes: object) -> Click:
 
 
 def writer(path: Path, prefix: str, count: int) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+    """A process that waits for a line on its stdin, appends, and prints what was acknowledged."""
+    process = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path), prefix, str(count)],
         cwd=ROOT,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    return process
 
 
 @settings(max_examples=50, deadline=None)
@@ -89,7 +95,9 @@ def test_kill_while_appending(tmp_path: Path) -> None:
     acknowledged = []
     for run in range(3):
         process = writer(path, f"run{run}-", 100_000)
-        assert process.stdout is not None
+        assert process.stdout is not None and process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
         acknowledged += [process.stdout.readline().strip() for _ in range(20)]
         process.kill()
         acknowledged += process.stdout.read().split()
@@ -103,6 +111,10 @@ def test_kill_while_appending(tmp_path: Path) -> None:
 def test_two_processes_at_once(tmp_path: Path) -> None:
     path = tmp_path / "clicks.jsonl"
     processes = [writer(path, prefix, 100) for prefix in ("a", "b", "same", "same")]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
     for process in processes:
         process.communicate(timeout=60)
         assert process.returncode == 0

@@ -182,6 +182,13 @@ def test_missing_empty_or_cut_short(tmp_path: Path, cloud: Cloud, name: str) -> 
         assert "\n" not in str(caught.value) and str(path) in str(caught.value)
 
 
+def test_pcd_cut_at_the_end_of_a_point(tmp_path: Path, cloud: Cloud) -> None:
+    path = write_pcd(tmp_path / "a.pcd", cloud, Encoding.BINARY, np.float32)
+    path.write_bytes(path.read_bytes()[: -10 * 28])
+    with pytest.raises(InputError, match="holds 490 of the 500 points its header promises"):
+        read_cloud(path)
+
+
 @settings(max_examples=60, deadline=None)
 @given(name=st.sampled_from(sorted(FORMATS)), data=st.data())
 def test_damaged_bytes_give_a_cloud_or_one_line(

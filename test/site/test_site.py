@@ -60,10 +60,12 @@ def test_clicks_of_a_scene(site: Site, cloud: Cloud) -> None:
 
 def test_click_of_unknown_class_or_outside_the_cloud(site: Site, cloud: Cloud) -> None:
     scene = site.add_scene("scan", cloud)
-    far = Click(position=(0, 0, 50), class_name="chair", source="rviz")
+    far, below = (Click(position=(0, 0, z), class_name="chair", source="rviz") for z in (50, -3))
     odd = Click(position=(0, 0, 0), class_name="sofa", source="rviz")
     with pytest.raises(InputError, match=r"scan: position \[0.0, 0.0, 50.0\] lies outside"):
         scene.append_click(far)
+    with pytest.raises(InputError, match=r"position \[0.0, 0.0, -3.0\] lies outside"):
+        scene.append_click(below)
     with pytest.raises(InputError, match="unknown class 'sofa'; the site has wall, chair, cup"):
         scene.append_click(odd)
     assert not scene.clicks_path.exists()
