@@ -97,6 +97,24 @@ def read_bag(path: Path, topic: str | None = None, every: float = 0.0) -> Iterat
             yield StampedCloud(stamp, message.header.frame_id, cloud)
 
 
+def read_raw(path: Path, topic: str | None = None) -> Iterator[tuple[int, bytes]]:
+    """The serialised messages of one topic with the nanoseconds at which each was recorded.
+
+    Args:
+        topic: its name; None: the only one.
+
+    Raises:
+        InputError: as `choose_topic`.
+    """
+    with _opened(path) as reader:
+        chosen = choose_topic(path, _topics(reader), topic).name
+        connections = [
+            c for c in reader.connections if c.topic == chosen and c.msgtype == MESSAGE_TYPE
+        ]
+        for _, nanoseconds, raw in reader.messages(connections):
+            yield nanoseconds, raw
+
+
 def _topics(reader: AnyReader) -> list[CloudTopic]:
     seconds = reader.duration / 1e9
     counts: dict[str, int] = {}

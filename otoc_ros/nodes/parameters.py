@@ -1,0 +1,158 @@
+"""The node's parameters: declared with descriptions and ranges, read when it is configured."""
+
+from __future__ import annotations
+
+import math
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+
+from otoc_ros.core.errors import InputError
+
+RELIABILITY = ("best_effort", "reliable")
+
+# Read while the node works: a change counts from the next cloud, reload or activation on.
+LIVE = ("bundle", "tf_timeout", "marker_lifetime", "latency_limit", "silence_limit")
+
+
+def _described(text: str, **more: Any) -> ParameterDescriptor:
+    return ParameterDescriptor(description=text, **more)
+
+
+def _seconds(text: str, high: float) -> ParameterDescriptor:
+    reach = FloatingPointRange(from_value=0.0, to_value=high)
+    return _described(f"{text} [s]", floating_point_range=[reach])
+
+
+PARAMETERS: tuple[tuple[str, Any, ParameterDescriptor], ...] = (
+    ("bundle", "", _described("Folder of the exported bundle; empty: the one that is shipped.")),
+    (
+        "providers",
+        ["CPUExecutionProvider"],
+        _described(
+            "ONNX Runtime execution providers, preferred one first; those that are not installed "
+            "are left out with a warning.",
+            additional_constraints="CPUExecutionProvider, CUDAExecutionProvider, "
+            "OpenVINOExecutionProvider, …",
+        ),
+    ),
+    (
+        "threads",
+        2,
+        _described(
+            "Cores that one inference may use.",
+            integer_range=[IntegerRange(from_value=1, to_value=64, step=1)],
+        ),
+    ),
+    (
+        "target_frame",
+        "",
+        _described("Frame whose z axis points up, looked up in TF for each cloud; empty: no TF."),
+    ),
+    ("tf_timeout", 0.1, _seconds("How long to wait for the transform of a cloud", 10.0)),
+    (
+        "sensor_rpy",
+        [math.nan] * 3,
+        _described(
+            "Roll, pitch, yaw of the sensor's frame in a frame with z up [rad], used without "
+            "target_frame; NaN: up is estimated from each cloud.",
+            additional_constraints="three numbers, all finite or all NaN",
+        ),
+    ),
+    (
+        "reliability",
+        "best_effort",
+        _described(
+            "Reliability of the subscription to points; reliable needs a reliable publisher.",
+            additional_constraints=" or ".join(RELIABILITY),
+        ),
+    ),
+    (
+        "autostart",
+        False,
+        _described("Configure and activate at start, without a lifecycle manager.", read_only=True),
+    ),
+    ("marker_lifetime", 2.0, _seconds("How long RViz keeps the markers; 0: for ever", 3600.0)),
+    ("latency_limit", 0.5, _seconds("Receipt to labels above this is a warning", 3600.0)),
+    ("silence_limit", 5.0, _seconds("No cloud for longer than this is a warning", 3600.0)),
+)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What stays as it is from configure to cleanup."""
+
+    providers: tuple[str, ...]
+    threads: int
+    target_frame: str
+    sensor_rpy: tuple[float, float, float] | None
+    reliable: bool
+
+
+def declare_parameters(node: Node) -> None:
+    """Declare every parameter; rclpy raises for a given value of a wrong type or range."""
+    for name, default, descriptor in PARAMETERS:
+        node.declare_parameter(name, default, descriptor)
+
+
+def read_setup(node: Node) -> Setup:
+    """The parameters that count from configure to cleanup.
+
+    Raises:
+        InputError: a value that no range could exclude.
+    """
+    given = {name: node.get_parameter(name).value for name, _, _ in PARAMETERS}
+    if given["reliability"] not in RELIABILITY:
+        raise InputError(
+            f"reliability is {given['reliability']!r}; set it to {' or '.join(RELIABILITY)}"
+        )
+    if not given["providers"]:
+        raise InputError("providers is empty; set it to at least [CPUExecutionProvider]")
+    return Setup(
+        providers=tuple(given["providers"]),
+        threads=given["threads"],
+        target_frame=given["target_frame"],
+        sensor_rpy=_angles(given["sensor_rpy"]),
+        reliable=given["reliability"] == "reliable",
+    )
+
+
+def read_bundle_path(node: Node) -> Path:
+    """The folder of the bundle to load now.
+
+    Raises:
+        InputError: none is given and none was shipped.
+    """
+    given = node.get_parameter("bundle").value
+    return Path(given).expanduser() if given else shipped_bundle()
+
+
+def shipped_bundle() -> Path:
+    """The bundle in the package's share folder: of a colcon, a pip or an editable installation.
+
+    Raises:
+        InputError: the installation has none.
+    """
+    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+
+    places = [Path(sys.prefix) / "share" / "otoc_ros", Path(__file__).parents[2]]
+    with suppress(PackageNotFoundError, LookupError):  # nothing sourced, or not built by colcon
+        places.insert(0, Path(get_package_share_directory("otoc_ros")))
+    for place in places:
+        if (place / "bundle" / "bundle.yaml").exists():
+            return place / "bundle"
+    raise InputError("no bundle is shipped with this installation; set the parameter bundle")
+
+
+def _angles(values: Any) -> tuple[float, float, float] | None:
+    finite = [math.isfinite(value) for value in values]
+    if len(values) != 3 or len(set(finite)) != 1:
+        raise InputError(
+            f"sensor_rpy is {list(values)}; give roll, pitch and yaw in radians, or three NaN"
+        )
+    return (values[0], values[1], values[2]) if finite[0] else None

@@ -1,0 +1,300 @@
+"""The live node: clouds in, labels out. It converts, calls `perception` and publishes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+from traceback import format_exc
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import PointCloud2
+from std_srvs.srv import Trigger
+
+from otoc_ros.core.errors import InputError
+from otoc_ros.core.pointcloud2 import decode_pointcloud2
+from otoc_ros.nodes.frames import TransformTree, up_of_rpy
+from otoc_ros.nodes.health import ERROR, OK, Health, status_message
+from otoc_ros.nodes.outputs import Outputs
+from otoc_ros.nodes.parameters import (
+    LIVE,
+    PARAMETERS,
+    Setup,
+    declare_parameters,
+    read_bundle_path,
+    read_setup,
+)
+from otoc_ros.nodes.running import EXIT_PATIENCE, leave, spin
+from otoc_ros.nodes.serving import Serving, load
+from otoc_ros.nodes.worker import NewestFirst
+
+DIAGNOSTICS_PERIOD = 1.0  # seconds
+STALE_STAMP = 60.0  # seconds; an older stamp is a replay and says nothing about latency
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class PerceptionNode(LifecycleNode):
+    """A managed node: parameters at configure, bundle at activate, all released on the way back."""
+
+    def __init__(self) -> None:
+        super().__init__("perception_node")
+        declare_parameters(self)
+        self.add_on_set_parameters_callback(self._check_parameters)
+        self._health = Health()
+        self._problem = ""
+        self._setup: Setup | None = None
+        self._tree: TransformTree | None = None
+        self._serving: Serving | None = None
+        self._worker: NewestFirst[tuple[PointCloud2, float]] | None = None
+        self._points: Any = None
+        self._outputs: Outputs | None = None
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # also while a simulation is paused
+        self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
+        # Its own group: clouds go on being labelled by the old bundle while a new one loads.
+        self.create_service(
+            Trigger,
+            "~/reload_bundle",
+            self._reload_bundle,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+        )
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            self._setup = read_setup(self)
+            if self._setup.target_frame:
+                self._tree = TransformTree(self, self._setup.target_frame)
+        except InputError as error:
+            return self._fail("cannot configure", error)
+        self._outputs = Outputs(self)
+        self._problem = ""
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            self._serving = self._load(read_bundle_path(self))
+        except InputError as error:
+            return self._fail("cannot activate", error)
+        assert self._setup is not None and self._outputs is not None
+        reliable = self._setup.reliable
+        self._health.reset()
+        self._problem = ""
+        done = super().on_activate(state)  # from here on the publishers publish
+        self._outputs.publish_label_info(self._serving)
+        self._worker = NewestFirst(self._work, "perception")
+        self._points = self.create_subscription(
+            PointCloud2,
+            "points",
+            self._receive,
+            QoSProfile(
+                depth=1,
+                history=HistoryPolicy.KEEP_LAST,
+                reliability=(
+                    ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+                ),
+            ),
+        )
+        return done
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._release_bundle(patience=60.0)
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._release_setup()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.release()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After an unforeseen exception in a transition: back to unconfigured, ready to retry."""
+        self.release()
+        return SUCCESS
+
+    def release(self, patience: float = EXIT_PATIENCE) -> bool:
+        """Give everything back; False when an inference is still running after the patience."""
+        stopped = self._release_bundle(patience)
+        self._release_setup()
+        return stopped
+
+    def _release_bundle(self, patience: float) -> bool:
+        if self._points is not None:
+            self.destroy_subscription(self._points)
+            self._points = None
+        stopped = self._worker is None or self._worker.stop(patience)
+        self._worker = None
+        self._serving = None
+        return stopped
+
+    def _release_setup(self) -> None:
+        if self._outputs is not None:
+            self._outputs.close()
+        self._outputs = None
+        if self._tree is not None:
+            self._tree.close()
+        self._tree = None
+        self._setup = None
+
+    def _fail(self, what: str, error: InputError) -> TransitionCallbackReturn:
+        self._problem = f"{what}: {error}"
+        self.get_logger().error(self._problem)
+        return FAILURE
+
+    def _load(self, path: Path) -> Serving:
+        assert self._setup is not None
+        log = self.get_logger()
+        serving = load(path, self._setup.providers, self._setup.threads, log.warning)
+        state = serving.state
+        log.info(
+            f"serving bundle {state['bundle']} ({state['classes']} classes, hash "
+            f"{state['bundle hash'][:12]}) on {state['providers']}, ready in "
+            f"{state['loaded and warmed in [s]']} s"
+        )
+        return serving
+
+    def _reload_bundle(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
+        if self._serving is None:
+            answer.message = "no bundle is served: activate the node, that loads the bundle"
+            return answer
+        try:
+            fresh = self._load(read_bundle_path(self))
+        except InputError as error:
+            answer.message = f"still serving the old bundle: {error}"
+            self.get_logger().error(answer.message)
+            return answer
+        if self._serving is None or self._outputs is None:  # deactivated meanwhile
+            answer.message = "the node was deactivated; the bundle loads at its next activation"
+            return answer
+        self._serving = fresh
+        self._outputs.publish_label_info(fresh)
+        answer.success = True
+        answer.message = f"serving {fresh.state['bundle']}, hash {fresh.state['bundle hash']}"
+        return answer
+
+    def _check_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
+        own = {name for name, _, _ in PARAMETERS}
+        for change in changes:
+            if self._setup is not None and change.name in own and change.name not in LIVE:
+                return SetParametersResult(
+                    successful=False,
+                    reason=f"{change.name} is read at configure: clean the node up first",
+                )
+        return SetParametersResult(successful=True)
+
+    def _receive(self, message: PointCloud2) -> None:
+        self._health.count("received")
+        if self._worker is None or self._outputs is None:
+            return
+        if not self._outputs.watched():
+            self._health.count("unwatched")
+        elif self._worker.put((message, perf_counter())):
+            self._health.count("dropped")
+
+    def _work(self, item: tuple[PointCloud2, float]) -> None:
+        """Label one cloud, whatever it is: no cloud may end the thread or the process."""
+        message, received = item
+        serving, outputs = self._serving, self._outputs
+        if serving is None or outputs is None:
+            return
+        kind = "malformed message"
+        try:
+            begin = perf_counter()
+            cloud = decode_pointcloud2(message)
+            times = {"wait": (begin - received) * 1e3, "convert": _ms_since(begin)}
+            kind = "no transform"
+            up = self._up(message)
+            kind = "unusable points"
+            labelled = serving.perception(cloud, up)
+            times |= {k: v for k, v in labelled.milliseconds.items() if k != "total"}
+            kind = "not published"
+            begin = perf_counter()
+            lifetime = self.get_parameter("marker_lifetime").value
+            outputs.publish(message, cloud, labelled, serving, lifetime)
+        except InputError as error:
+            self._health.reject(kind, str(error), self.get_logger().warning)
+            return
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            self._health.reject(f"failure ({kind})", reason, self.get_logger().error)
+            self.get_logger().debug(format_exc())
+            return
+        times["publish"] = _ms_since(begin)
+        times["total"] = _ms_since(received)
+        stamp = message.header.stamp
+        age = self.get_clock().now().nanoseconds * 1e-9 - (stamp.sec + stamp.nanosec * 1e-9)
+        if 0 <= age < STALE_STAMP:
+            times["stamp to labels"] = age * 1e3
+        self._health.time(times)
+        self._health.count("labelled")
+
+    def _up(self, message: PointCloud2) -> Any:
+        if self._tree is not None:
+            return self._tree.up(message.header, self.get_parameter("tf_timeout").value)
+        if self._setup is not None and self._setup.sensor_rpy is not None:
+            return up_of_rpy(self._setup.sensor_rpy)
+        return None
+
+    def _up_source(self) -> str:
+        if self._tree is not None and self._setup is not None:
+            return f"TF to {self._setup.target_frame}"
+        if self._setup is not None and self._setup.sensor_rpy is not None:
+            return f"sensor_rpy {self._setup.sensor_rpy}"
+        return "estimated from each cloud"
+
+    def _publish_diagnostics(self) -> None:
+        name = f"{self.get_fully_qualified_name().lstrip('/')}: clouds"
+        serving = self._serving
+        if serving is None:
+            level = ERROR if self._problem else OK
+            status = status_message(level, name, self._problem or "not active", {})
+        else:
+            status = self._health.status(
+                name,
+                {**serving.state, "up": self._up_source()},
+                self.get_parameter("latency_limit").value,
+                self.get_parameter("silence_limit").value,
+            )
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(array)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the node until SIGINT or SIGTERM, which end it with status 0."""
+    rclpy.init(args=arguments)
+    try:
+        node = PerceptionNode()
+    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+        rclpy.try_shutdown()
+        sys.exit(f"perception_node: {' '.join(str(error).split())}; correct the parameters")
+    executor = MultiThreadedExecutor(num_threads=2)
+    executor.add_node(node)
+    try:
+        if node.get_parameter("autostart").value and node.trigger_configure() == SUCCESS:
+            node.trigger_activate()
+        spin(node, executor)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    leave(node, executor, idle=node.release())
+
+
+def _ms_since(begin: float) -> float:
+    return (perf_counter() - begin) * 1e3
+
+
+if __name__ == "__main__":
+    main()
