@@ -88,7 +88,7 @@ def test_interrupt_and_start_again(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said == "otoc: stopped\n"
+    assert said.strip() == "otoc: stopped"
     whole = sorted(path.name for path in (site / "scenes").iterdir())
     assert 1 <= len(whole) < 40 and whole[0] == "bag_0000"
     again = otoc("import", site, bag)
