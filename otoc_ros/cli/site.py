@@ -135,7 +135,7 @@ def rooms(
 ) -> None:
     """Make a site of simulated furnished rooms with ground truth."""
     from offline_training.rooms import make_rooms
-    from otoc_ros.cli.console import out
+    from otoc_ros.cli.console import out, track
 
-    made = make_rooms(site, count, seed)
+    made = make_rooms(site, count, seed, progress=lambda names: track(names, "scanning rooms"))
     out.print(f"{site}: {len(made.scenes())} rooms; next: otoc simulate-clicks {site}")

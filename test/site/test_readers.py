@@ -1,5 +1,6 @@
 """Clouds come back from real files of every format; damaged files give one line, never a crash."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -230,3 +231,11 @@ def test_recorded_scans(recordings: Path) -> None:
     np.testing.assert_allclose(np.linalg.norm(room.normal, axis=1), 1, atol=1e-3)
     table, truth = read_cloud_and_truth(recordings / "tabletop/learn3.npz")
     assert truth is None and table.rgb.shape == table.xyz.shape
+
+
+def test_large_ply_is_read_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.ply"
+    path.write_bytes(ply_bytes(Cloud(np.zeros((300_000, 3)), np.zeros((300_000, 3), np.uint8))))
+    begin = time.process_time()
+    assert len(read_cloud(path)) == 300_000
+    assert time.process_time() - begin < 1.0  # value by value it takes several seconds
