@@ -24,7 +24,7 @@ from otoc_ros.site.files import atomic_folder, atomic_write
 FORMAT = 1
 INFO_FILE = "bundle.yaml"
 LARGEST_FILE = 512 * 2**20  # bytes; the widest preset's U-Net takes 120 MB
-OPSETS = range(13, 24)  # ONNX operator sets that the oldest and newest supported runtimes share
+OPSETS = range(13, 21)  # operator sets that every supported onnxruntime (1.17 and up) runs
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
