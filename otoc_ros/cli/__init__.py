@@ -22,6 +22,9 @@ app = typer.Typer(
 BAD_INPUT = 2
 INTERRUPTED = 130
 
+# Where setup.py lists what only some commands need; the rest is needed for training.
+_EXTRAS = {"onnxruntime": "cpu", "viser": "label"}
+
 # Recent releases of typer bring their own copy of click: its errors are reached through typer.
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
@@ -61,6 +64,12 @@ def _run(arguments: list[str], debug: bool) -> int:
     except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
         sys.stderr.close()
         return 1
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if debug or package in ("", "otoc_ros", "offline_training"):
+            raise
+        extra = _EXTRAS.get(package, "train")
+        return _complain(f"{package} is not installed; pip install 'otoc_ros[{extra}]'")
     except (InputError, OSError) as error:
         if debug:
             raise

@@ -104,3 +104,13 @@ def test_reader_that_leaves_early(tmp_path: Path) -> None:
     done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.startswith("site site")
     assert done.stderr == ""
+
+
+def test_missing_package_is_named_with_the_extra_that_has_it(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.modules['trimesh'] = None;"
+        f"from otoc_ros.cli import main; main(['rooms', {str(tmp_path / 'rooms')!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "otoc: trimesh is not installed; pip install 'otoc_ros[train]'\n"
