@@ -9,7 +9,9 @@ Weights are [K, C_in, C_out].
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from otoc_ros.core import native
 from otoc_ros.core.compiled import compiled
 from otoc_ros.core.voxels import Level, kernel_maps
 
@@ -26,11 +29,10 @@ class Pairs:
     """Which input row feeds which output row, through which offset.
 
     Attributes:
-        inputs, outputs: int32 [P], sorted by offset.
+        inputs, outputs: int32 [P], sorted by offset, and within an offset by either row: moving all
+            voxels by one offset keeps their order.
         sizes: pairs of each of the K offsets.
         n_inputs, n_outputs: rows on either side.
-        by_input, by_output: (int32 [P] pairs sorted by that row, int32 [rows + 1] where each row's
-            pairs begin).
     """
 
     inputs: Tensor
@@ -38,28 +40,41 @@ class Pairs:
     sizes: tuple[int, ...]
     n_inputs: int
     n_outputs: int
-    by_input: tuple[Tensor, Tensor]
-    by_output: tuple[Tensor, Tensor]
 
-    def slices(self) -> Iterator[tuple[int, slice]]:
-        """The offsets that have pairs, and where those lie."""
-        begin = 0
-        for k, size in enumerate(self.sizes):
-            if size:
-                yield k, slice(begin, begin + size)
-            begin += size
-
+    @cached_property
     def reversed(self) -> Pairs:
         """The pairs of the transposed convolution."""
-        return Pairs(
-            self.outputs,
-            self.inputs,
-            self.sizes,
-            self.n_outputs,
-            self.n_inputs,
-            self.by_output,
-            self.by_input,
+        return Pairs(self.outputs, self.inputs, self.sizes, self.n_outputs, self.n_inputs)
+
+    @cached_property
+    def slices(self) -> list[tuple[int, slice]]:
+        """The offsets that have pairs, and where those lie."""
+        ends = np.cumsum(self.sizes).tolist()
+        return [
+            (k, slice(end - size, end))
+            for k, (size, end) in enumerate(zip(self.sizes, ends, strict=True))
+            if size
+        ]
+
+    @cached_property
+    def by_output(self) -> tuple[Tensor, Tensor]:
+        """The pairs sorted by output row, int32 [P], and where each row begins, [n_outputs + 1]."""
+        order, starts = _group_by_row(self.outputs.cpu().numpy(), self.n_outputs)
+        device = self.outputs.device
+        return torch.from_numpy(order).to(device), torch.from_numpy(starts).to(device)
+
+    @cached_property
+    def offset_start(self) -> NDArray[np.int32]:
+        """First pair of each offset, and the number of pairs, [K + 1]."""
+        return np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int32)
+
+    @cached_property
+    def block_start(self) -> NDArray[np.int32]:
+        """First pair of each offset at or after each block of output rows, [blocks + 1, K]."""
+        starts: NDArray[np.int32] = _starts_of_blocks(
+            self.outputs.numpy(), self.offset_start, self.n_outputs, native.BLOCK_ROWS
         )
+        return starts
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +152,8 @@ class UpConv(SparseConv):
 def convolve(features: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
     """Sum of `features[i] @ weight[k]` over the pairs of each output row.
 
+    Float32 on a CPU is computed by the C++ kernel where it was built, everything else by PyTorch.
+
     Args:
         features: float [pairs.n_inputs, C_in].
         weight: float [K, C_in, C_out].
@@ -144,7 +161,24 @@ def convolve(features: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
     Returns:
         float [pairs.n_outputs, C_out].
     """
-    return _TorchConvolution.apply(features, weight, pairs)  # type: ignore[no-any-return, no-untyped-call]
+    on_cpu = features.device.type == "cpu" and features.dtype == weight.dtype == torch.float32
+    native_here = on_cpu and _engine != "torch" and native.library() is not None
+    function = _NativeConvolution if native_here else _TorchConvolution
+    return function.apply(features, weight, pairs)  # type: ignore[no-any-return, no-untyped-call]
+
+
+@contextmanager
+def only_torch() -> Iterator[None]:
+    """Compute with PyTorch inside the block also where the C++ kernel was built (to compare)."""
+    global _engine
+    before, _engine = _engine, "torch"
+    try:
+        yield
+    finally:
+        _engine = before
+
+
+_engine = "best"
 
 
 class _TorchConvolution(torch.autograd.Function):
@@ -153,7 +187,7 @@ class _TorchConvolution(torch.autograd.Function):
         ctx.save_for_backward(features, weight)
         ctx.pairs = pairs
         products = features.new_empty(len(pairs.inputs), weight.shape[2])
-        for k, here in pairs.slices():
+        for k, here in pairs.slices:
             torch.mm(features.index_select(0, pairs.inputs[here]), weight[k], out=products[here])
         return _sum_by_row(products, pairs.by_output)
 
@@ -166,13 +200,13 @@ class _TorchConvolution(torch.autograd.Function):
         to_weight = torch.zeros_like(weight)
         wanted = ctx.needs_input_grad[0]  # not for the first layer
         products = features.new_empty(len(pairs.inputs) if wanted else 0, weight.shape[1])
-        for k, here in pairs.slices():
+        for k, here in pairs.slices:
             there = gradient.index_select(0, pairs.outputs[here])
             x = features.index_select(0, pairs.inputs[here])
             torch.mm(x.t(), there, out=to_weight[k])
             if wanted:
                 torch.mm(there, turned[k], out=products[here])
-        return _sum_by_row(products, pairs.by_input) if wanted else None, to_weight, None
+        return _sum_by_row(products, pairs.reversed.by_output) if wanted else None, to_weight, None
 
 
 def _sum_by_row(products: Tensor, rows: tuple[Tensor, Tensor]) -> Tensor:
@@ -180,6 +214,56 @@ def _sum_by_row(products: Tensor, rows: tuple[Tensor, Tensor]) -> Tensor:
     return nn.functional.embedding_bag(
         order, products, starts, mode="sum", include_last_offset=True
     )
+
+
+class _NativeConvolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
+        features, weight = features.contiguous(), weight.contiguous()
+        ctx.save_for_backward(features, weight)
+        ctx.pairs = pairs
+        return _native_sum(features, weight, pairs)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None]:
+        features, weight = ctx.saved_tensors
+        pairs = ctx.pairs
+        gradient = gradient.contiguous()
+        to_features = None
+        if ctx.needs_input_grad[0]:
+            turned = weight.transpose(1, 2).contiguous()
+            to_features = _native_sum(gradient, turned, pairs.reversed)
+        to_weight = torch.empty_like(weight)
+        offsets, c_in, c_out = weight.shape
+        kernel = native.library()
+        assert kernel is not None
+        kernel.otoc_weight_gradient(
+            *(features.data_ptr(), gradient.data_ptr(), to_weight.data_ptr()),
+            *(c_in, c_out, offsets),
+            *(pairs.inputs.data_ptr(), pairs.outputs.data_ptr(), pairs.offset_start.ctypes.data),
+            torch.get_num_threads(),
+        )
+        return to_features, to_weight, None
+
+
+def _native_sum(features: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
+    offsets, c_in, c_out = weight.shape
+    if len(features) != pairs.n_inputs or features.shape[1] != c_in:
+        raise ValueError(
+            f"features are {list(features.shape)}, the maps and weights want "
+            f"[{pairs.n_inputs}, {c_in}]"
+        )
+    result = features.new_empty(pairs.n_outputs, c_out)
+    kernel = native.library()
+    assert kernel is not None
+    kernel.otoc_convolve(
+        *(features.data_ptr(), weight.data_ptr(), result.data_ptr()),
+        *(pairs.n_outputs, c_in, c_out, offsets),
+        *(pairs.inputs.data_ptr(), pairs.outputs.data_ptr(), pairs.block_start.ctypes.data),
+        *(native.BLOCK_ROWS, torch.get_num_threads()),
+    )
+    return result
 
 
 def _level_maps(level: Level, n_coarser: int, device: torch.device) -> LevelMaps:
@@ -190,7 +274,7 @@ def _level_maps(level: Level, n_coarser: int, device: torch.device) -> LevelMaps
     order = np.argsort(level.child, kind="stable").astype(np.int32)
     sizes = np.bincount(level.child, minlength=8)
     down = _pairs(order, level.parent[order], sizes, len(level), n_coarser, device)
-    return LevelMaps(same, down, down.reversed())
+    return LevelMaps(same, down, down.reversed)
 
 
 def _pairs(
@@ -201,18 +285,12 @@ def _pairs(
     n_outputs: int,
     device: torch.device,
 ) -> Pairs:
-    def grouped(rows: NDArray[np.int32], count: int) -> tuple[Tensor, Tensor]:
-        order, starts = _group_by_row(rows, count)
-        return torch.from_numpy(order).to(device), torch.from_numpy(starts).to(device)
-
     return Pairs(
         torch.from_numpy(inputs).to(device),
         torch.from_numpy(outputs).to(device),
         tuple(sizes.tolist()),
         n_inputs,
         n_outputs,
-        grouped(inputs, n_inputs),
-        grouped(outputs, n_outputs),
     )
 
 
@@ -247,3 +325,17 @@ def _group_by_row(rows, count):  # type: ignore[no-untyped-def]
         order[place[rows[pair]]] = pair
         place[rows[pair]] += 1
     return order, starts
+
+
+@compiled
+def _starts_of_blocks(outputs, offset_start, n_outputs, block_rows):  # type: ignore[no-untyped-def]
+    blocks = (n_outputs + block_rows - 1) // block_rows
+    offsets = len(offset_start) - 1
+    starts = np.empty((blocks + 1, offsets), np.int32)
+    for k in range(offsets):
+        pair = offset_start[k]
+        for block in range(blocks + 1):
+            while pair < offset_start[k + 1] and outputs[pair] < block * block_rows:
+                pair += 1
+            starts[block, k] = pair
+    return starts

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from otoc_ros.site.site import Site
+
 
 @pytest.fixture(scope="session")
 def recordings() -> Path:
@@ -13,3 +15,29 @@ def recordings() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("needs real recordings: set OTOC_DATA to their folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def trained_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A site of boxes and balls, trained on one click per object; nothing may change it."""
+    import torch
+    from rich.progress import Progress
+    from small_site import make_small_site
+
+    from offline_training.self_training import train_site
+    from offline_training.settings import preset
+
+    site = make_small_site(tmp_path_factory.mktemp("trained") / "site")
+    settings = preset("tiny").model_copy(
+        update={"width": 8, "levels": 3, "rounds": 2, "steps": 80, "max_voxels": 8000}
+    )
+    train_site(site, settings, torch.device("cpu"), Progress(disable=True))
+    return site
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(trained_site: Site) -> Path:
+    """The bundle of `trained_site`: classes floor (stuff), box and ball, voxels of 5 cm."""
+    from offline_training.bundle import export_bundle
+
+    return export_bundle(trained_site, trained_site.path / "bundle").path

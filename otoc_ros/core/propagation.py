@@ -8,10 +8,13 @@ joins each super-voxel to its nearest neighbours only, so memory is linear in M.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.spatial import cKDTree
+
+from otoc_ros.core.compiled import compiled
+from otoc_ros.core.preprocess import Prepared
+from otoc_ros.core.supervoxels import pool
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -61,6 +64,39 @@ def neighbour_graph(position: F32, neighbours: int) -> I32:
     return found
 
 
+def affinity_terms(
+    prepared: Prepared, feature: F32, embedding: F32, settings: PropagationSettings
+) -> tuple[tuple[F32, float], ...]:
+    """What makes two super-voxels alike, each with its σ; the first term is the position.
+
+    Args:
+        prepared: the cloud.
+        feature: float32 [M, D], the U-Net's mean feature of each super-voxel.
+        embedding: float32 [M, d], the relation net's.
+    """
+
+    def pooled(values: F32) -> F32:
+        return pool(values, prepared.supervoxel, prepared.n_supervoxels)
+
+    size = prepared.settings.supervoxel_size
+    terms = [
+        (pooled(prepared.xyz), settings.reach * size),
+        # The sign of a normal means nothing, so that of its parts is dropped.
+        (pooled(np.abs(prepared.normal)), settings.normal_sigma),
+        (unit_rows(feature), settings.feature_sigma),
+        (unit_rows(embedding), settings.embedding_sigma),
+    ]
+    if prepared.rgb is not None:
+        terms.append((pooled(prepared.rgb), settings.colour_sigma))
+    return tuple(terms)
+
+
+def unit_rows(rows: F32) -> F32:
+    """Rows scaled to unit length, zero rows left alone: float32 [M, D]."""
+    result: F32 = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return result
+
+
 def affinities(neighbours: I32, *terms: tuple[F32, float]) -> F32:
     """exp(-Σ_s ‖s_j - s_k‖² / 2σ_s²) for every edge of the graph (paper eq. 5).
 
@@ -81,7 +117,7 @@ def affinities(neighbours: I32, *terms: tuple[F32, float]) -> F32:
     return affinity
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _squared_distances(values: F32, neighbours: I32) -> F32:
     distances = np.empty(neighbours.shape, np.float32)
     for row in range(len(neighbours)):
@@ -111,13 +147,13 @@ def mean_field(log_unary: F32, neighbours: I32, affinity: F32, weight: float, st
         float32 [M, C], rows sum to 1.
     """
     unary = np.ascontiguousarray(log_unary, np.float32)
-    belief = _softmax_rows(unary)
+    belief: F32 = _softmax_rows(unary)
     for _ in range(steps):
         belief = _softmax_rows(_with_messages(unary, belief, neighbours, affinity, weight))
     return belief
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _with_messages(unary: F32, belief: F32, neighbours: I32, affinity: F32, weight: float) -> F32:
     total = unary.copy()
     strength = np.float32(weight)
@@ -131,7 +167,7 @@ def _with_messages(unary: F32, belief: F32, neighbours: I32, affinity: F32, weig
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _softmax_rows(scores: F32) -> F32:
     result = np.empty_like(scores)
     for row in range(len(scores)):
@@ -141,4 +177,24 @@ def _softmax_rows(scores: F32) -> F32:
             result[row, column] = np.exp(scores[row, column] - top)
             total += result[row, column]
         result[row] /= total
+    return result
+
+
+def fuse(log_theta: F32, similarity: F32, settings: PropagationSettings) -> F32:
+    """log of P_Θ^α · P_R^(1-α), renormalised (paper section 3.4; α = 1/2 is its plain product).
+
+    Args:
+        log_theta: float32 [M, C], mean log-probability of a super-voxel's voxels under the U-Net.
+        similarity: float32 [M, C], f_j · k_c / τ from the relation net.
+    """
+    share = np.float32(settings.unary_share)
+    scores = share * _log_softmax(log_theta / np.float32(settings.temperature))
+    scores += (1 - share) * _log_softmax(similarity)
+    fused: F32 = _log_softmax(scores)
+    return fused
+
+
+def _log_softmax(scores: F32) -> F32:
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    result: F32 = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return result

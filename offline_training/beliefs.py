@@ -1,0 +1,92 @@
+"""What trained networks believe of a scene's super-voxels, before and after propagation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from offline_training.labels import PERSON, SceneLabels
+from offline_training.networks import RelationNet, SemanticNet
+from offline_training.scenes import Mark, TrainingScene
+from offline_training.sparse import Maps
+from otoc_ros.core.preprocess import Prepared
+from otoc_ros.core.propagation import (
+    PropagationSettings,
+    affinities,
+    affinity_terms,
+    fuse,
+    mean_field,
+    neighbour_graph,
+    unit_rows,
+)
+from otoc_ros.core.supervoxels import pool
+
+F32 = NDArray[np.float32]
+
+CERTAIN = 0.98  # probability of a person's label in propagation; the rest is spread evenly
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkScores:
+    """Per super-voxel: log_theta float32 [M, C], feature [M, width], embedding [M, d], similarity
+    f_j · k_c / τ [M, C]."""
+
+    log_theta: F32
+    feature: F32
+    embedding: F32
+    similarity: F32
+
+
+@torch.no_grad()
+def network_scores(
+    theta: SemanticNet, relation: RelationNet, prepared: Prepared, device: torch.device
+) -> NetworkScores:
+    """Run both networks over a whole scene and pool their outputs over super-voxels."""
+    theta.eval(), relation.eval()
+    maps = Maps.build(prepared.grid.coords, theta.unet.n_levels, device)
+    features = torch.from_numpy(prepared.features).to(device)
+    output = theta(features, maps)
+    embedding = relation(features, maps)
+
+    def pooled(values: torch.Tensor) -> F32:
+        return pool(values.cpu().numpy(), prepared.supervoxel, prepared.n_supervoxels)
+
+    center = unit_rows(pooled(embedding))
+    similarity = relation.bank.scores(torch.from_numpy(center).to(device))
+    return NetworkScores(
+        pooled(functional.log_softmax(output.logits, dim=1)),
+        pooled(output.feature),
+        center,
+        similarity.cpu().numpy(),
+    )
+
+
+def believe(
+    scene: TrainingScene,
+    scores: NetworkScores,
+    clicked: SceneLabels,
+    settings: PropagationSettings,
+) -> F32:
+    """Class probabilities after propagation, a person's labels held fast: float32 [M, C]."""
+    log_unary = fuse(scores.log_theta, scores.similarity, settings)
+    log_unary = _with_people(log_unary, clicked, scene.marks)
+    prepared = scene.prepared
+    terms = affinity_terms(prepared, scores.feature, scores.embedding, settings)
+    graph = neighbour_graph(terms[0][0], settings.neighbours)
+    return mean_field(log_unary, graph, affinities(graph, *terms), settings.weight, settings.steps)
+
+
+def _with_people(log_unary: F32, clicked: SceneLabels, marks: tuple[Mark, ...]) -> F32:
+    classes = log_unary.shape[1]
+    log_unary = log_unary.copy()
+    for mark in marks:
+        if mark.kind == "exclude":
+            log_unary[mark.supervoxel, mark.class_id] = np.log(1e-6)
+    said = np.flatnonzero(clicked.provenance == PERSON)
+    log_unary[said] = np.log((1 - CERTAIN) / max(classes - 1, 1))
+    log_unary[said, clicked.label[said]] = np.log(CERTAIN)
+    return log_unary

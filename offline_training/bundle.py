@@ -1,0 +1,76 @@
+"""From trained rounds to the bundle that a robot runs."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import torch
+
+from offline_training.checkpoint import load_networks
+from offline_training.export import OPSET, write_sparse_onnx
+from offline_training.export_propagator import propagator_onnx
+from offline_training.self_training import (
+    Networks,
+    finished_rounds,
+    preprocessing,
+    round_folder,
+    training_settings,
+)
+from otoc_ros.core.errors import InputError
+from otoc_ros.site.bundle import Bundle, BundleInfo, onnx_metadata, write_bundle
+from otoc_ros.site.site import Site
+
+
+def export_bundle(site: Site, folder: Path) -> Bundle:
+    """Write the networks of the last finished round as a bundle.
+
+    Raises:
+        InputError: the site has no finished round, or the folder cannot take the bundle.
+    """
+    settings = training_settings(site)
+    rounds = finished_rounds(site)
+    if rounds == 0:
+        raise InputError(
+            f"site {site.path} has no finished round; go on with `otoc train --resume`"
+        )
+    networks = Networks.fresh(site, settings, torch.device("cpu"))
+    load_networks(round_folder(site, rounds - 1) / "networks.safetensors", networks.named())
+    theta, relation = networks.theta.eval(), networks.relation.eval()
+    prepared = preprocessing(site, settings)
+    info = BundleInfo(
+        name=site.config.name,
+        classes=site.config.classes,
+        preprocessing=prepared.model_dump(mode="json"),
+        propagation=settings.propagation.model_dump(mode="json"),
+        clustering=settings.clustering.model_dump(mode="json"),
+        levels=settings.levels,
+        opset=OPSET,
+    )
+    metadata = onnx_metadata(info)
+    prototypes = json.dumps(relation.bank.prototype.tolist())
+    with tempfile.TemporaryDirectory() as scratch:
+        unet, embedding = Path(scratch) / "unet.onnx", Path(scratch) / "relation.onnx"
+        heads = {
+            "logits": theta.classifier,
+            "feature": torch.nn.Identity(),
+            "offset": theta.offset,
+        }
+        columns = len(prepared.features)
+        write_sparse_onnx(unet, theta.unet, heads, columns, metadata)
+        write_sparse_onnx(
+            embedding,
+            relation.unet,
+            {"embedding": relation.embed},
+            columns,
+            {**metadata, "otoc_prototypes": prototypes},
+        )
+        files = {
+            "unet.onnx": unet.read_bytes(),
+            "relation.onnx": embedding.read_bytes(),
+            "propagator.onnx": propagator_onnx(
+                relation.bank.seen.numpy(), settings.propagation, metadata
+            ),
+        }
+    return write_bundle(folder, info, files)

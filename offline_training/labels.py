@@ -1,0 +1,172 @@
+"""Which super-voxels are taught which class, and who says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse.csgraph import dijkstra
+
+from offline_training.samples import Targets
+from offline_training.scenes import Mark, TrainingScene, VoxelTruth
+from otoc_ros.core.clustering import FORWARD_OFFSETS
+from otoc_ros.core.preprocess import Prepared
+from otoc_ros.core.supervoxels import pool
+from otoc_ros.core.voxels import kernel_maps
+
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
+
+NOBODY, PERSON, PSEUDO = 0, 1, 2
+
+
+@dataclass(frozen=True, eq=False)
+class SceneLabels:
+    """Labels of a scene's M super-voxels.
+
+    Attributes:
+        label: int32 [M], class or -1.
+        provenance: int8 [M], NOBODY, PERSON (a click or an accepted prediction) or PSEUDO.
+        confidence: float32 [M], 1 for a person's, exp(C_j) for pseudo labels, else 0.
+    """
+
+    label: I32
+    provenance: NDArray[np.int8]
+    confidence: F32
+
+
+def clicked_labels(marks: Sequence[Mark], count: int) -> SceneLabels:
+    """What a person said. Of two clicks on one super-voxel the later one holds."""
+    label = np.full(count, -1, np.int32)
+    for mark in marks:
+        if mark.kind != "exclude":
+            label[mark.supervoxel] = mark.class_id
+    said = label >= 0
+    return SceneLabels(label, said.astype(np.int8) * PERSON, said.astype(np.float32))
+
+
+def with_pseudo_labels(
+    clicked: SceneLabels, belief: F32, thresholds: NDArray[np.float64]
+) -> SceneLabels:
+    """Clicks, and beside them every belief that passes its class's threshold.
+
+    Args:
+        belief: float32 [M, C], class probabilities after propagation.
+        thresholds: float64 [C], from `class_thresholds`.
+    """
+    best = belief.argmax(axis=1).astype(np.int32)
+    confidence = belief.max(axis=1)
+    free = clicked.provenance == NOBODY
+    chosen = free & (confidence >= thresholds[best])
+    return SceneLabels(
+        np.where(chosen, best, clicked.label).astype(np.int32),
+        np.where(chosen, PSEUDO, clicked.provenance).astype(np.int8),
+        np.where(chosen, confidence, clicked.confidence).astype(np.float32),
+    )
+
+
+def class_thresholds(
+    beliefs: Sequence[F32], share: float, accept: float, floor: float
+) -> NDArray[np.float64]:
+    """Confidence from which a belief becomes a pseudo label, class by class.
+
+    `accept` for a class the networks are sure of; lower, but never below `floor`, for a class of
+    which less than `share` would pass: rare and hard classes are to keep up.
+
+    Returns:
+        float64 [C].
+    """
+    classes = beliefs[0].shape[1]
+    best = np.concatenate([belief.argmax(axis=1) for belief in beliefs])
+    confidence = np.concatenate([belief.max(axis=1) for belief in beliefs])
+    thresholds = np.full(classes, accept)
+    for name in np.unique(best):
+        level = np.quantile(confidence[best == name], 1 - share)
+        thresholds[name] = np.clip(level, floor, accept)
+    return thresholds
+
+
+def touching(prepared: Prepared) -> csr_matrix:
+    """Super-voxels that touch: sparse [M, M], the distance of their centres where they do."""
+    groups = prepared.supervoxel
+    neighbours = kernel_maps(prepared.grid.coords, 1)[0].neighbours[:, :FORWARD_OFFSETS]
+    voxel, slot = np.nonzero(neighbours >= 0)
+    one, two = groups[voxel], groups[neighbours[voxel, slot]]
+    border = one != two
+    pairs = np.unique(np.sort(np.column_stack([one[border], two[border]]), axis=1), axis=0)
+    center = pool(prepared.xyz, groups, prepared.n_supervoxels)
+    length = np.linalg.norm(center[pairs[:, 0]] - center[pairs[:, 1]], axis=1) + 1e-6
+    shape = (prepared.n_supervoxels,) * 2
+    graph: csr_matrix = coo_matrix((length, (pairs[:, 0], pairs[:, 1])), shape=shape).tocsr()
+    return graph
+
+
+def grow_objects(scene: TrainingScene, label: I32, graph: csr_matrix) -> I32:
+    """Each clicked object over the connected super-voxels of its class, nearest click first.
+
+    Args:
+        label: int32 [M], class of each super-voxel, -1 = unknown.
+        graph: from `touching`.
+
+    Returns:
+        int32 [M]: row of the mark whose object a super-voxel belongs to, -1 = not reached.
+    """
+    rows = [row for row, mark in enumerate(scene.marks) if mark.kind != "exclude"]
+    owner = np.full(len(label), -1, np.int32)
+    if not rows:
+        return owner
+    label = label.copy()
+    for row in rows:
+        label[scene.marks[row].supervoxel] = scene.marks[row].class_id
+    edges = graph.tocoo()
+    same = (label[edges.row] == label[edges.col]) & (label[edges.row] >= 0)
+    inside = coo_matrix((edges.data[same], (edges.row[same], edges.col[same])), shape=graph.shape)
+    seeds = np.array([scene.marks[row].supervoxel for row in rows])
+    _, _, source = dijkstra(
+        inside.tocsr(), directed=False, indices=seeds, min_only=True, return_predecessors=True
+    )
+    mark_of_seed = np.full(len(label), -1, np.int32)
+    mark_of_seed[seeds] = rows
+    reached = source >= 0
+    owner[reached] = mark_of_seed[source[reached]]
+    return owner
+
+
+def clicked_targets(
+    scene: TrainingScene, labels: SceneLabels, owner: I32, thing: NDArray[np.bool_]
+) -> Targets:
+    """What the scene's voxels are taught from labelled super-voxels and grown objects.
+
+    Args:
+        owner: int32 [M] from `grow_objects`; marks of one object number are one object.
+        thing: bool [C].
+    """
+    groups, xyz = scene.prepared.supervoxel, scene.prepared.xyz
+    number = np.array([mark.object for mark in scene.marks] + [0], np.int32)
+    kind = np.array([thing[mark.class_id] for mark in scene.marks] + [False])
+    # A thing's object number, or a number of its own for a click that names no object.
+    own = np.where(number > 0, number, number.max() + 1 + np.arange(len(number)))
+    object_of_mark = np.where(kind, own, 0)
+    instance = object_of_mark[owner][groups]  # owner -1 picks the last entry, 0
+    return Targets(
+        labels.label[groups], labels.confidence[groups], _centers(xyz, instance.astype(np.int32))
+    )
+
+
+def true_targets(prepared: Prepared, truth: VoxelTruth, thing: NDArray[np.bool_]) -> Targets:
+    """What the voxels are taught under full supervision."""
+    is_thing = (truth.semantic >= 0) & thing[truth.semantic]
+    instance = np.where(is_thing, truth.instance, 0).astype(np.int32)
+    known = (truth.semantic >= 0).astype(np.float32)
+    return Targets(truth.semantic, known, _centers(prepared.xyz, instance))
+
+
+def _centers(xyz: F32, instance: I32) -> F32:
+    """Centre of each voxel's object, NaN where it belongs to none: float32 [V, 3]."""
+    ids, row = np.unique(instance, return_inverse=True)
+    center = pool(xyz, row.astype(np.int32), len(ids))
+    center[ids == 0] = np.nan
+    return center[row]

@@ -1,0 +1,98 @@
+"""The method's two networks on the sparse U-Net, and the bank of prototypes between them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from offline_training.sparse import Maps
+from offline_training.unet import UNet, UnitLength
+
+EMBEDDING = 32  # d of the paper
+TEMPERATURE = 0.07  # τ of the paper
+UNSEEN = -1e4  # a score that leaves a class no probability, yet finite for α = 1
+MOMENTUM = 0.9  # k ← 0.9 k + 0.1 mean f
+
+
+class SemanticOutput(NamedTuple):
+    """Per voxel: feature float [V, width], logits float [V, C], offset float [V, 3] in metres."""
+
+    feature: Tensor
+    logits: Tensor
+    offset: Tensor
+
+
+class SemanticNet(nn.Module):
+    """Θ: class logits, and an offset from each voxel toward the centre of its object."""
+
+    def __init__(self, in_channels: int, classes: int, width: int, levels: int) -> None:
+        super().__init__()
+        self.unet = UNet(in_channels, width, levels)
+        self.classifier = nn.Linear(width, classes)
+        self.offset = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 3))
+
+    def forward(self, features: Tensor, maps: Maps) -> SemanticOutput:
+        feature = self.unet(features, maps)
+        return SemanticOutput(feature, self.classifier(feature), self.offset(feature))
+
+
+class RelationNet(nn.Module):
+    """R: a unit embedding per voxel, and the bank that super-voxel embeddings are compared with."""
+
+    def __init__(self, in_channels: int, classes: int, width: int, levels: int) -> None:
+        super().__init__()
+        self.unet = UNet(in_channels, width, levels)
+        self.embed = nn.Sequential(nn.Linear(width, EMBEDDING), UnitLength())
+        self.bank = PrototypeBank(classes)
+
+    def forward(self, features: Tensor, maps: Maps) -> Tensor:
+        """float [V, d] of unit length."""
+        embedding: Tensor = self.embed(self.unet(features, maps))
+        return embedding
+
+
+class PrototypeBank(nn.Module):
+    """One unit prototype per class, part of the saved model (paper section 3.2).
+
+    A class that no batch has shown yet takes no part in the contrast, and a batch without a class
+    leaves its prototype alone.
+    """
+
+    prototype: Tensor  # float [C, d]
+    seen: Tensor  # bool [C]
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.register_buffer("prototype", torch.zeros(classes, EMBEDDING))
+        self.register_buffer("seen", torch.zeros(classes, dtype=torch.bool))
+
+    def scores(self, embedding: Tensor) -> Tensor:
+        """f_j · k_c / τ, float [M, C]; UNSEEN for classes that no batch has shown yet."""
+        scores = embedding @ self.prototype.t() / TEMPERATURE
+        return scores.masked_fill(~self.seen, UNSEEN)
+
+    @torch.no_grad()
+    def update(self, embedding: Tensor, label: Tensor, momentum: float = MOMENTUM) -> None:
+        """Move the prototypes of the classes present toward the mean of their embeddings.
+
+        Args:
+            embedding: float [M, d] of labelled super-voxels.
+            label: int64 [M].
+            momentum: share of the old prototype that stays; 0 re-estimates exactly.
+        """
+        for name in torch.unique(label):
+            mean = functional.normalize(embedding[label == name].mean(dim=0), dim=0)
+            share = momentum if self.seen[name] else 0.0
+            mixed = share * self.prototype[name] + (1 - share) * mean
+            self.prototype[name] = functional.normalize(mixed, dim=0)
+            self.seen[name] = True
+
+
+def pool_rows(values: Tensor, row_of: Tensor, rows: int) -> Tensor:
+    """Mean of the values of each row: float [V, D], int64 [V] -> [rows, D]."""
+    total = values.new_zeros(rows, values.shape[1]).index_add_(0, row_of, values)
+    count = torch.bincount(row_of, minlength=rows).clamp(min=1)
+    return total / count[:, None]

@@ -1,0 +1,203 @@
+"""Random crops of scenes, turned, tilted and recoloured: what one training step looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from offline_training.scenes import TrainingCloud, TrainingScene
+from offline_training.sparse import Maps
+from otoc_ros.core.preprocess import Preprocessing, assemble_features
+from otoc_ros.core.voxels import VoxelGrid, mean_per_voxel, voxelize
+
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
+
+TILT = np.deg2rad(5.0)
+SCALE = 0.1
+COLOURLESS = 0.1  # share of crops shown without colour, so that a bundle works without it
+HEIGHT_SHIFT = 0.3  # metres, σ; live views do not always see the floor
+VIEW_SHARE = 0.5  # raw views among the crops, where a scene keeps some
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """What a scene's voxels are taught.
+
+    Attributes:
+        label: int32 [V], class or -1.
+        weight: float32 [V], weight in the loss.
+        center: float32 [V, 3], centre of the voxel's object relative to the grid's origin, NaN
+            where there is none.
+    """
+
+    label: I32
+    weight: F32
+    center: F32
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Crops as the networks take them; V voxels, M super-voxels over all crops.
+
+    Attributes:
+        features: float32 [V, F].
+        maps: kernel maps of the batch.
+        label: int64 [V], -1 = none; weight: float32 [V].
+        offset: float32 [V, 3] to the object's centre, metres, NaN = none.
+        supervoxel: int64 [V] in 0..M-1, or -1 where a raw view saw what the fused scan does not.
+        n_supervoxels: M.
+    """
+
+    features: Tensor
+    maps: Maps
+    label: Tensor
+    weight: Tensor
+    offset: Tensor
+    supervoxel: Tensor
+    n_supervoxels: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Crop:
+    coords: I32
+    features: F32
+    voxel: I32  # row of the scene's voxels, -1 = none
+    offset: F32
+
+
+def draw_batch(
+    scenes: Sequence[TrainingScene],
+    targets: Sequence[Targets],
+    settings: Preprocessing,
+    crops: int,
+    levels: int,
+    max_voxels: int,
+    rng: np.random.Generator,
+    device: torch.device,
+) -> Batch:
+    """Draw crops of at most `max_voxels` voxels together, each from a scene of its own draw."""
+    chosen = rng.choice(len(scenes), crops, replace=len(scenes) < crops)
+    parts, labels, weights, groups = [], [], [], []
+    groups_before = 0
+    for row in chosen:
+        scene, target = scenes[row], targets[row]
+        crop = _draw_crop(scene, target, settings, max_voxels // crops, rng)
+        known = crop.voxel >= 0
+        labels.append(np.where(known, target.label[crop.voxel], -1))
+        weights.append(np.where(known, target.weight[crop.voxel], 0).astype(np.float32))
+        present, group = np.unique(
+            scene.prepared.supervoxel[crop.voxel[known]], return_inverse=True
+        )
+        whole = np.full(len(crop.voxel), -1, np.int64)
+        whole[known] = group + groups_before
+        groups.append(whole)
+        groups_before += len(present)
+        parts.append(crop)
+    batch = np.repeat(np.arange(crops, dtype=np.int32), [len(part.coords) for part in parts])
+    coords = np.column_stack([batch, np.concatenate([part.coords for part in parts])])
+
+    def tensor(arrays: Sequence[NDArray[Any]]) -> Tensor:
+        return torch.from_numpy(np.concatenate(arrays)).to(device)
+
+    return Batch(
+        features=tensor([part.features for part in parts]),
+        maps=Maps.build(coords, levels, device),
+        label=tensor(labels).long(),
+        weight=tensor(weights),
+        offset=tensor([part.offset for part in parts]),
+        supervoxel=tensor(groups),
+        n_supervoxels=groups_before,
+    )
+
+
+def _draw_crop(
+    scene: TrainingScene,
+    target: Targets,
+    settings: Preprocessing,
+    max_voxels: int,
+    rng: np.random.Generator,
+) -> _Crop:
+    cloud = scene.clouds[0]
+    if len(scene.clouds) > 1 and rng.random() < VIEW_SHARE:
+        cloud = scene.clouds[1 + rng.integers(len(scene.clouds) - 1)]
+    inside = _around_a_point(cloud, target, scene, max_voxels, rng)
+    turn = _random_turn(rng)
+    xyz = cloud.xyz[inside] @ turn.T
+    grid = voxelize(xyz, settings.voxel_size)
+    first = np.full(len(grid.coords), len(inside), np.int64)
+    np.minimum.at(first, grid.voxel_of_point, np.arange(len(inside)))
+    voxel = cloud.voxel[inside][first]
+    position = mean_per_voxel(xyz, grid)
+    center = np.where((voxel >= 0)[:, None], target.center[voxel], np.nan)
+    aligned = center + scene.prepared.grid.origin.astype(np.float32)
+    features = assemble_features(
+        settings.features,
+        rgb=_random_colour(cloud.rgb, inside, grid, rng),
+        height=mean_per_voxel(cloud.height[inside, None], grid)[:, 0]
+        + np.float32(rng.normal(0, HEIGHT_SHIFT) * (rng.random() < 0.5)),
+        upness=mean_per_voxel(
+            (cloud.normal[inside] @ turn[2:].T / np.linalg.norm(turn[2])) ** 2, grid
+        )[:, 0],
+    )
+    offset = (aligned @ turn.T - position).astype(np.float32)
+    if len(grid.coords) > max_voxels:  # a dense spot: the estimate of points per voxel fell short
+        keep = slice(0, max_voxels)
+        return _Crop(grid.coords[keep], features[keep], voxel[keep], offset[keep])
+    return _Crop(grid.coords, features, voxel, offset)
+
+
+def _around_a_point(
+    cloud: TrainingCloud,
+    target: Targets,
+    scene: TrainingScene,
+    max_voxels: int,
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Rows of an upright column of points around a random, mostly a labelled one."""
+    points_per_voxel = len(scene.clouds[0].xyz) / len(scene.prepared.xyz)
+    count = int(max_voxels * points_per_voxel * 0.95)
+    if len(cloud.xyz) <= count:
+        return np.arange(len(cloud.xyz))
+    candidates = np.flatnonzero((cloud.voxel >= 0) & (target.label[cloud.voxel] >= 0))
+    if len(candidates) == 0 or rng.random() < 0.3:
+        candidates = np.arange(len(cloud.xyz))
+    center = cloud.xyz[rng.choice(candidates), :2]
+    distance = ((cloud.xyz[:, :2] - center) ** 2).sum(axis=1)
+    return np.sort(np.argpartition(distance, count)[:count])
+
+
+def _random_turn(rng: np.random.Generator) -> F32:
+    """Any yaw, a small tilt, a mirror and a scale: float32 [3, 3]."""
+    yaw, roll, pitch = rng.uniform(-np.pi, np.pi), *rng.uniform(-TILT, TILT, 2)
+    turn = _about(2, yaw) @ _about(1, pitch) @ _about(0, roll)
+    turn[:, 0] *= rng.choice([-1.0, 1.0])
+    return (turn * rng.uniform(1 - SCALE, 1 + SCALE)).astype(np.float32)
+
+
+def _about(axis: int, angle: float) -> NDArray[np.float64]:
+    turn = np.eye(3)
+    one, two = (axis + 1) % 3, (axis + 2) % 3
+    turn[[one, two], [one, two]] = np.cos(angle)
+    turn[one, two], turn[two, one] = -np.sin(angle), np.sin(angle)
+    return turn
+
+
+def _random_colour(
+    rgb: F32 | None, inside: NDArray[np.int64], grid: VoxelGrid, rng: np.random.Generator
+) -> F32 | None:
+    if rgb is None or rng.random() < COLOURLESS:
+        return None
+    colour = mean_per_voxel(rgb[inside], grid)
+    contrast, brightness = rng.uniform(0.8, 1.25), rng.normal(0, 0.08)
+    tint = rng.normal(0, 0.03, 3)
+    noise = rng.normal(0, 0.02, colour.shape)
+    return np.clip((colour - 0.5) * contrast + 0.5 + brightness + tint + noise, 0, 1).astype(
+        np.float32
+    )

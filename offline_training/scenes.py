@@ -1,0 +1,166 @@
+"""Scenes as training sees them: prepared once, with the raw views behind them and the clicks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from otoc_ros.core.cloud import Cloud
+from otoc_ros.core.errors import InputError
+from otoc_ros.core.preprocess import Prepared, Preprocessing, preprocess
+from otoc_ros.site.classes import ClassInfo, class_id
+from otoc_ros.site.clicks import Click
+from otoc_ros.site.scene import Scene
+
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
+
+SNAP = 0.25  # metres; a click farther from every point means nothing
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingCloud:
+    """One cloud of a scene (the fused scan or a raw view), aligned, point by point.
+
+    Attributes:
+        xyz: float32 [P, 3], aligned frame of the scene, metres.
+        rgb: float32 [P, 3] in 0..1, or None.
+        normal: float32 [P, 3].
+        height: float32 [P], metres above the lowest points of this cloud.
+        voxel: int32 [P], row of the fused scan's voxel that the point belongs to, -1 = none near.
+    """
+
+    xyz: F32
+    rgb: F32 | None
+    normal: F32
+    height: F32
+    voxel: I32
+
+
+@dataclass(frozen=True, eq=False)
+class Mark:
+    """A click on the scene's super-voxels."""
+
+    kind: str  # click, accept or exclude
+    class_id: int
+    object: int
+    supervoxel: int
+
+
+@dataclass(frozen=True, eq=False)
+class VoxelTruth:
+    """Ground truth of the fused scan's voxels: int32 [V], -1 / 0 = unknown."""
+
+    semantic: I32
+    instance: I32
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingScene:
+    """What training keeps of one scene; `clouds[0]` is the fused scan, the rest are raw views."""
+
+    name: str
+    prepared: Prepared
+    clouds: tuple[TrainingCloud, ...]
+    marks: tuple[Mark, ...]
+
+
+def load_scene(scene: Scene, settings: Preprocessing) -> TrainingScene:
+    """Read and prepare a scene and its raw views.
+
+    The fused scan goes through the very function that the live node uses. Ground truth is not
+    read here: see `voxel_truth`.
+    """
+    cloud = scene.cloud()
+    up = None if scene.meta.up is None else np.array(scene.meta.up)
+    prepared = preprocess(cloud, settings, up)
+    nearest = cKDTree(prepared.xyz)
+    fused = _training_cloud(cloud, prepared, prepared.voxel_of_point)
+    clouds = [fused]
+    for row, view in enumerate(scene.meta.views):
+        seen = _moved(scene.view_cloud(row), np.array(view.pose))
+        prepared_view = preprocess(seen, settings, prepared.rotation[2])
+        shift = (prepared_view.grid.origin - prepared.grid.origin).astype(np.float32)
+        distance, voxel = nearest.query(prepared_view.xyz + shift)
+        voxel[distance > 1.5 * settings.voxel_size] = -1
+        clouds.append(
+            _training_cloud(
+                seen, prepared_view, prepared_view.to_points(voxel.astype(np.int32), fill=-1)
+            )
+        )
+    marks = tuple(
+        _mark(click, scene, prepared, nearest) for click in scene.clicks() if click.position
+    )
+    return TrainingScene(scene.name, prepared, tuple(clouds), marks)
+
+
+def voxel_truth(scene: Scene, prepared: Prepared, classes: tuple[ClassInfo, ...]) -> VoxelTruth:
+    """The scene's ground truth on its voxels, by majority of their points.
+
+    Raises:
+        InputError: the scene has no truth.
+    """
+    truth = scene.truth()
+    if truth is None:
+        raise InputError(f"scene {scene.name} has no truth.npz; use --labels clicks")
+    rows, voxels = prepared.voxel_of_point, len(prepared.xyz)
+    return VoxelTruth(
+        majority(truth.semantic, rows, voxels), majority(truth.instance, rows, voxels)
+    )
+
+
+def majority(values: I32, rows: I32, count: int) -> I32:
+    """The most frequent value among the points of each row (ties: the smallest).
+
+    Args:
+        values: int32 [N].
+        rows: int32 [N], row of each point, -1 = none.
+        count: rows; each has at least one point.
+    """
+    inside = rows >= 0
+    pairs, votes = np.unique(
+        np.column_stack([rows[inside], values[inside]]), axis=0, return_counts=True
+    )
+    order = np.lexsort((pairs[:, 1], -votes, pairs[:, 0]))
+    _, first = np.unique(pairs[order, 0], return_index=True)
+    result = np.zeros(count, np.int32)
+    result[pairs[order[first], 0]] = pairs[order[first], 1]
+    return result
+
+
+def _training_cloud(cloud: Cloud, prepared: Prepared, voxel: I32) -> TrainingCloud:
+    kept = prepared.voxel_of_point >= 0
+    own = prepared.voxel_of_point[kept]
+    aligned = cloud.xyz[kept].astype(np.float64) @ prepared.rotation.T
+    return TrainingCloud(
+        xyz=aligned.astype(np.float32),
+        rgb=None if cloud.rgb is None else cloud.rgb[kept].astype(np.float32) / np.float32(255),
+        normal=prepared.normal[own],
+        height=prepared.height[own],
+        voxel=voxel[kept],
+    )
+
+
+def _mark(click: Click, scene: Scene, prepared: Prepared, nearest: cKDTree) -> Mark:
+    place = prepared.rotation @ np.array(click.position) - prepared.grid.origin
+    distance, voxel = nearest.query(place)
+    if distance > SNAP:
+        raise InputError(
+            f"{scene.clicks_path}: click {click.id} lies {distance:.2f} m from the nearest point "
+            f"of scene {scene.name}; withdraw it or give its position in the scene's frame"
+        )
+    assert click.class_name is not None, "only a withdraw has no class"
+    return Mark(
+        click.kind,
+        class_id(scene.classes, click.class_name),
+        click.object,
+        int(prepared.supervoxel[voxel]),
+    )
+
+
+def _moved(cloud: Cloud, pose: NDArray[np.float64]) -> Cloud:
+    xyz = cloud.xyz.astype(np.float64) @ pose[:3, :3].T + pose[:3, 3]
+    return Cloud(xyz.astype(np.float32), cloud.rgb)

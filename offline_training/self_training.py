@@ -1,0 +1,384 @@
+"""The loop of the method: train on the labels, propagate, choose new labels, and again."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import shutil
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from rich.progress import Progress
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from offline_training.beliefs import believe, network_scores
+from offline_training.checkpoint import load_networks, load_progress, save_networks, save_progress
+from offline_training.labels import (
+    PERSON,
+    PSEUDO,
+    SceneLabels,
+    class_thresholds,
+    clicked_labels,
+    clicked_targets,
+    grow_objects,
+    touching,
+    true_targets,
+    with_pseudo_labels,
+)
+from offline_training.losses import step_losses
+from offline_training.networks import RelationNet, SemanticNet
+from offline_training.samples import Targets, draw_batch
+from offline_training.scenes import TrainingScene, load_scene, majority, voxel_truth
+from offline_training.settings import TrainingSettings
+from otoc_ros.core.errors import InputError
+from otoc_ros.core.preprocess import Preprocessing
+from otoc_ros.site.files import atomic_write
+from otoc_ros.site.site import Site
+
+F32 = NDArray[np.float32]
+
+SUPERVOXEL_VOXELS = 6  # edge of a super-voxel of average area
+SAVE_EVERY = 100  # steps between two saves of the progress of a round
+
+
+class Interrupted(Exception):
+    """Training stopped at a person's wish; everything up to here is saved."""
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """Both networks of a site."""
+
+    theta: SemanticNet
+    relation: RelationNet
+
+    @classmethod
+    def fresh(cls, site: Site, settings: TrainingSettings, device: torch.device) -> Networks:
+        """New networks; their first weights depend on the seed alone."""
+        torch.manual_seed(settings.seed)
+        shape = (
+            len(preprocessing(site, settings).features),
+            len(site.config.classes),
+            settings.width,
+            settings.levels,
+        )
+        return cls(SemanticNet(*shape).to(device), RelationNet(*shape).to(device))
+
+    def named(self) -> dict[str, torch.nn.Module]:
+        return {"theta": self.theta, "relation": self.relation}
+
+
+def preprocessing(site: Site, settings: TrainingSettings) -> Preprocessing:
+    """How clouds of this site are prepared; the site's voxel size wins over the preset's."""
+    size = site.config.voxel_size
+    return Preprocessing(voxel_size=size, supervoxel_size=SUPERVOXEL_VOXELS * size)
+
+
+def round_folder(site: Site, number: int) -> Path:
+    return site.path / "rounds" / f"{number:02d}"
+
+
+def finished_rounds(site: Site) -> int:
+    """Rounds that are complete on disk."""
+    number = 0
+    while (round_folder(site, number) / "metrics.json").exists():
+        number += 1
+    return number
+
+
+def train_site(
+    site: Site,
+    settings: TrainingSettings,
+    device: torch.device,
+    progress: Progress,
+    *,
+    resume: bool = False,
+) -> None:
+    """Train a site's networks; the results lie in SITE/rounds.
+
+    The same site, settings and seed give the same weights on a CPU, interrupted or not.
+
+    Args:
+        resume: go on where an earlier run with the same settings stopped.
+
+    Raises:
+        InputError: nothing to train on, or nothing that fits to resume.
+        Interrupted: Ctrl-C; the step was finished and saved.
+    """
+    torch.use_deterministic_algorithms(device.type == "cpu")
+    _begin(site, settings, resume)
+    trainer = _Trainer(site, settings, device, progress)
+    networks = Networks.fresh(site, settings, device)
+    first = finished_rounds(site)
+    if first:
+        load_networks(round_folder(site, first - 1) / "networks.safetensors", networks.named())
+    labels = trainer.labels_after(first - 1)
+    with _stop_on_interrupt() as stop:
+        for number in range(first, settings.rounds):
+            labels = trainer.play_round(number, networks, labels, stop)
+
+
+class _Trainer:
+    """The scenes of a site and what a round does with them."""
+
+    def __init__(
+        self, site: Site, settings: TrainingSettings, device: torch.device, progress: Progress
+    ) -> None:
+        self.site, self.settings, self.device, self.progress = site, settings, device, progress
+        self.preprocessing = preprocessing(site, settings)
+        self.thing = np.array([known.kind == "thing" for known in site.config.classes])
+        self.scenes: list[TrainingScene] = []
+        self.graphs: list[csr_matrix] = []
+        self.truth_targets: list[Targets] = []
+        on_disk = site.scenes(split="train")
+        task = progress.add_task("prepare scenes", total=len(on_disk))
+        for scene in on_disk:
+            loaded = load_scene(scene, self.preprocessing)
+            self.scenes.append(loaded)
+            self.graphs.append(touching(loaded.prepared))
+            if settings.labels == "full":
+                truth = voxel_truth(scene, loaded.prepared, site.config.classes)
+                self.truth_targets.append(true_targets(loaded.prepared, truth, self.thing))
+            progress.advance(task)
+        self.clicked = [
+            clicked_labels(scene.marks, scene.prepared.n_supervoxels) for scene in self.scenes
+        ]
+        if settings.labels == "clicks" and not any((c.label >= 0).any() for c in self.clicked):
+            raise InputError(
+                f"site {site.path} has no clicks on scenes of split train; "
+                "click with `otoc label` or use --labels full"
+            )
+
+    def labels_after(self, number: int) -> list[SceneLabels]:
+        """The labels that a finished round left for the next one; the clicks before round 0."""
+        if number < 0 or self.settings.labels == "full":
+            return self.clicked
+        path = round_folder(self.site, number) / "labels.npz"
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return [
+                    SceneLabels(*(arrays[f"{scene.name}/{part}"] for part in _PARTS))
+                    for scene in self.scenes
+                ]
+        except (OSError, KeyError, ValueError) as error:
+            raise InputError(
+                f"{path} is missing, damaged or of other scenes; train again without --resume"
+            ) from error
+
+    def play_round(
+        self, number: int, networks: Networks, labels: list[SceneLabels], stop: list[bool]
+    ) -> list[SceneLabels]:
+        """Train on the labels, propagate, and leave the next labels on disk."""
+        begin = time.monotonic()
+        folder = round_folder(self.site, number)
+        folder.mkdir(parents=True, exist_ok=True)
+        targets = self._targets(labels)
+        losses = self._optimise(number, networks, targets, stop)
+        self._settle_bank(networks, labels)
+        beliefs = self._propagate(number, networks)
+        following = self._choose(number, beliefs)
+        save_networks(folder / "networks.safetensors", networks.named())
+        _save_labels(folder / "labels.npz", self.scenes, following)
+        metrics = {
+            "round": number,
+            "seconds": round(time.monotonic() - begin, 1),
+            "losses": losses,
+            "clicked_supervoxels": _count(following, PERSON),
+            "pseudo_labels": _count(following, PSEUDO),
+            "supervoxels": sum(len(known.label) for known in following),
+        }
+        (folder / "progress.safetensors").unlink(missing_ok=True)
+        # Written last: a round with metrics is complete.
+        atomic_write(folder / "metrics.json", json.dumps(metrics, indent=1).encode())
+        return following
+
+    def _targets(self, labels: list[SceneLabels]) -> list[Targets]:
+        if self.settings.labels == "full":
+            return self.truth_targets
+        return [
+            clicked_targets(scene, known, grow_objects(scene, known.label, graph), self.thing)
+            for scene, known, graph in zip(self.scenes, labels, self.graphs, strict=True)
+        ]
+
+    def _optimise(
+        self, number: int, networks: Networks, targets: list[Targets], stop: list[bool]
+    ) -> dict[str, float]:
+        settings = self.settings
+        useful = [row for row, target in enumerate(targets) if (target.label >= 0).any()]
+        scenes, targets = [self.scenes[row] for row in useful], [targets[row] for row in useful]
+        class_weight = _class_weights(targets, len(self.thing)).to(self.device)
+        parameters = [p for network in networks.named().values() for p in network.parameters()]
+        optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=1e-3)
+        saved = round_folder(self.site, number) / "progress.safetensors"
+        done = load_progress(saved, networks.named(), optimizer) if saved.exists() else 0
+        task = self.progress.add_task(
+            f"round {number + 1} of {settings.rounds}: train", total=settings.steps, completed=done
+        )
+        networks.theta.train(), networks.relation.train()
+        recent: list[list[float]] = []
+        for step in range(done, settings.steps):
+            # A generator of its own for every step: resuming needs no state of it.
+            rng = np.random.default_rng([settings.seed, number, step])
+            batch = draw_batch(
+                scenes, targets, self.preprocessing, settings.crops, settings.levels,
+                settings.max_voxels, rng, self.device,
+            )  # fmt: skip
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate * _warm_cosine(step / settings.steps)
+            optimizer.zero_grad(set_to_none=True)
+            losses = step_losses(
+                networks.theta, networks.relation, batch, class_weight, min(1.0, float(number))
+            )
+            losses.total.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(parameters, 10.0)
+            optimizer.step()
+            recent = (recent + [[part.item() for part in losses]])[-50:]
+            self.progress.advance(task)
+            if stop[0] or (step + 1) % SAVE_EVERY == 0:
+                save_progress(saved, networks.named(), optimizer, step + 1)
+            if stop[0]:
+                raise Interrupted(
+                    f"stopped in round {number + 1} after step {step + 1} of {settings.steps}; "
+                    "go on with --resume"
+                )
+        means = np.mean(recent, axis=0) if recent else []
+        return dict(zip(losses._fields, np.round(means, 4).tolist(), strict=True)) if recent else {}
+
+    @torch.no_grad()
+    def _settle_bank(self, networks: Networks, labels: list[SceneLabels]) -> None:
+        """Re-estimate the prototypes from every labelled super-voxel: a running mean over small
+        batches remembers only the last scenes."""
+        embeddings, names = [], []
+        for row, scene in enumerate(self.scenes):
+            scores = network_scores(networks.theta, networks.relation, scene.prepared, self.device)
+            label = labels[row].label
+            if self.settings.labels == "full":
+                label = _supervoxel_truth(scene, self.truth_targets[row])
+            embeddings.append(torch.from_numpy(scores.embedding[label >= 0]))
+            names.append(torch.from_numpy(label[label >= 0]).long())
+        networks.relation.bank.update(
+            torch.cat(embeddings).to(self.device), torch.cat(names).to(self.device), momentum=0.0
+        )
+
+    def _propagate(self, number: int, networks: Networks) -> list[F32]:
+        task = self.progress.add_task(f"round {number + 1}: propagate", total=len(self.scenes))
+        beliefs = []
+        for scene, clicked in zip(self.scenes, self.clicked, strict=True):
+            scores = network_scores(networks.theta, networks.relation, scene.prepared, self.device)
+            beliefs.append(believe(scene, scores, clicked, self.settings.propagation))
+            self.progress.advance(task)
+        return beliefs
+
+    def _choose(self, number: int, beliefs: list[F32]) -> list[SceneLabels]:
+        settings = self.settings
+        share = settings.shares[min(number, len(settings.shares) - 1)]
+        thresholds = class_thresholds(beliefs, share, settings.accept, settings.floor)
+        return [
+            with_pseudo_labels(clicked, belief, thresholds)
+            for clicked, belief in zip(self.clicked, beliefs, strict=True)
+        ]
+
+
+_PARTS = ("label", "provenance", "confidence")
+
+
+def _save_labels(
+    path: Path, scenes: Sequence[TrainingScene], labels: Sequence[SceneLabels]
+) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        **{
+            f"{scene.name}/{part}": getattr(known, part)
+            for scene, known in zip(scenes, labels, strict=True)
+            for part in _PARTS
+        },
+    )
+    atomic_write(path, buffer.getvalue())
+
+
+def _supervoxel_truth(scene: TrainingScene, targets: Targets) -> NDArray[np.int32]:
+    prepared = scene.prepared
+    return majority(targets.label, prepared.supervoxel, prepared.n_supervoxels)
+
+
+def _class_weights(targets: Sequence[Targets], classes: int) -> Tensor:
+    """Rarer classes weigh more, by the square root of their share: float32 [C], mean about 1."""
+    count = np.zeros(classes)
+    for target in targets:
+        count += np.bincount(target.label[target.label >= 0], minlength=classes)
+    weight = np.where(count > 0, np.maximum(count, 1) ** -0.5, 0)
+    weight /= (weight * count).sum() / count.sum()
+    return torch.from_numpy(weight.astype(np.float32))
+
+
+def _warm_cosine(share: float) -> float:
+    """Learning rate over a round, as a share of its peak."""
+    return min(1.0, (share + 0.002) / 0.05) * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def _count(labels: Sequence[SceneLabels], provenance: int) -> int:
+    return int(sum((known.provenance == provenance).sum() for known in labels))
+
+
+def _begin(site: Site, settings: TrainingSettings, resume: bool) -> None:
+    """Make a fresh folder of rounds, or check that the one that is there can be gone on with."""
+    rounds = site.path / "rounds"
+    path = rounds / "training.json"
+    if not resume:
+        if rounds.exists():
+            shutil.rmtree(rounds)
+        rounds.mkdir()
+        atomic_write(path, settings.model_dump_json(indent=1).encode())
+        return
+    earlier = training_settings(site)
+    if earlier.model_copy(update={"rounds": settings.rounds}) != settings:
+        different = [
+            name for name, value in earlier if name != "rounds" and value != getattr(settings, name)
+        ]
+        raise InputError(
+            f"{path} was begun with other settings ({', '.join(different)}); "
+            "give the same ones or train again without --resume"
+        )
+
+
+def training_settings(site: Site) -> TrainingSettings:
+    """The settings of the run in SITE/rounds; InputError where there is none."""
+    path = site.path / "rounds" / "training.json"
+    try:
+        return TrainingSettings.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(f"site {site.path} was not trained yet; run `otoc train`") from error
+    except (OSError, ValidationError) as error:
+        raise InputError(f"{path} cannot be used; run `otoc train` again") from error
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[list[bool]]:
+    """Ctrl-C asks for a stop after the present step; a second one does not wait."""
+    stop = [False]
+
+    def ask(number: int, frame: object) -> None:
+        if stop[0]:
+            raise KeyboardInterrupt
+        stop[0] = True
+
+    try:
+        former = signal.signal(signal.SIGINT, ask)
+    except ValueError:  # not the main thread: nobody can press Ctrl-C here
+        yield stop
+        return
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, former)

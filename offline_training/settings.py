@@ -1,0 +1,72 @@
+"""What a training run is made of; stored beside its rounds so that it can be resumed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from otoc_ros.core.clustering import ClusteringSettings
+from otoc_ros.core.errors import InputError
+from otoc_ros.core.propagation import PropagationSettings
+
+
+class TrainingSettings(BaseModel):
+    """One preset, filled in; see `PRESETS` for the three that the command line offers.
+
+    Attributes:
+        voxel_size: metres; a site's own voxel size wins.
+        width, levels: size of both U-Nets.
+        max_voxels: voxels of one step, over its crops.
+        crops: scenes a step looks at.
+        rounds: times that labels are propagated and networks trained on them.
+        steps: optimiser steps a round.
+        learning_rate: its peak; it warms up, then falls to zero over each round.
+        labels: `clicks`, or `full` for the ground truth of the training scenes.
+        accept: confidence from which a belief becomes a pseudo label.
+        floor: the least confidence, for classes of which few pass `accept`.
+        shares: share of each class's super-voxels wanted as pseudo labels after each round; the
+            last one holds for all later rounds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: str
+    voxel_size: float = Field(gt=0)
+    width: int = Field(gt=0)
+    levels: int = Field(gt=0)
+    max_voxels: int = Field(gt=0)
+    crops: int = Field(gt=0)
+    rounds: int = Field(ge=1)
+    steps: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    labels: Literal["clicks", "full"] = "clicks"
+    seed: int = Field(default=0, ge=0)
+    accept: float = 0.95
+    floor: float = 0.6
+    shares: tuple[float, ...] = (0.4, 0.6, 0.8)
+    propagation: PropagationSettings = PropagationSettings()
+    clustering: ClusteringSettings = ClusteringSettings()
+
+
+PRESETS = {
+    "tiny": TrainingSettings(
+        preset="tiny", voxel_size=0.05, width=16, levels=5, max_voxels=10_000, crops=2,
+        rounds=3, steps=200, learning_rate=5e-3,
+    ),
+    "small": TrainingSettings(
+        preset="small", voxel_size=0.02, width=16, levels=7, max_voxels=30_000, crops=2,
+        rounds=4, steps=600, learning_rate=3e-3,
+    ),
+    "base": TrainingSettings(
+        preset="base", voxel_size=0.02, width=32, levels=7, max_voxels=400_000, crops=4,
+        rounds=5, steps=2000, learning_rate=2e-3,
+    ),
+}  # fmt: skip
+
+
+def preset(name: str) -> TrainingSettings:
+    """A preset by name; InputError where there is none."""
+    if name not in PRESETS:
+        raise InputError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]
