@@ -3,6 +3,11 @@
 import os
 from pathlib import Path
 
+# Before anything loads OpenMP: its threads wait for each other by spinning, which takes minutes
+# where other processes want the same cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from otoc_ros.site.site import Site
