@@ -39,80 +39,93 @@ def voxel_normals(
 def _normals(coords, xyz, radius):  # type: ignore[no-untyped-def]
     count = len(coords)
     normal = np.zeros((count, 3), np.float32)
-    # Moments x y z xx yy zz xy xz yz, summed from the start of each voxel's column.
-    running = np.empty((count, 9), np.float64)
-    columns = 0
     start = np.empty(count + 1, np.int64)
+    columns = 0
     for i in range(count):
         if i == 0 or coords[i, 0] != coords[i - 1, 0] or coords[i, 1] != coords[i - 1, 1]:
             start[columns] = i
             columns += 1
-            running[i] = 0.0
-        else:
-            running[i] = running[i - 1]
-        x, y, z = xyz[i, 0], xyz[i, 1], xyz[i, 2]
-        running[i, 0] += x
-        running[i, 1] += y
-        running[i, 2] += z
-        running[i, 3] += x * x
-        running[i, 4] += y * y
-        running[i, 5] += z * z
-        running[i, 6] += x * y
-        running[i, 7] += x * z
-        running[i, 8] += y * z
     start[columns] = count
+    # Moments x y z xx yy zz xy xz yz before each voxel of a column, and after its last one: those
+    # of column d begin at row start[d] + d.
+    before = np.empty((count + columns, 9), np.float64)
     key = np.empty(columns, np.int64)
-    tallest = 0
     for c in range(columns):
         key[c] = (np.int64(coords[start[c], 0]) << 32) + coords[start[c], 1]
-        tallest = max(tallest, start[c + 1] - start[c])
+        before[start[c] + c] = 0.0
+        for i in range(start[c], start[c + 1]):
+            x, y, z = xyz[i, 0], xyz[i, 1], xyz[i, 2]
+            row = i + c
+            before[row + 1, 0] = before[row, 0] + x
+            before[row + 1, 1] = before[row, 1] + y
+            before[row + 1, 2] = before[row, 2] + z
+            before[row + 1, 3] = before[row, 3] + x * x
+            before[row + 1, 4] = before[row, 4] + y * y
+            before[row + 1, 5] = before[row, 5] + z * z
+            before[row + 1, 6] = before[row, 6] + x * y
+            before[row + 1, 7] = before[row, 7] + x * z
+            before[row + 1, 8] = before[row, 8] + y * z
 
     width = 2 * radius + 1
     there = np.zeros(width * width, np.int64)  # per shift: the first column not yet passed
-    total = np.empty((tallest, 10), np.float64)
+    near = np.empty(width * width, np.int64)
+    low = np.empty(width * width, np.int64)
+    high = np.empty(width * width, np.int64)
     for c in range(columns):
-        height = start[c + 1] - start[c]
-        total[:height] = 0.0
+        found = 0
         for shift in range(width * width):
             wanted = key[c] + (np.int64(shift // width - radius) << 32) + (shift % width - radius)
             d = there[shift]
             while d < columns and key[d] < wanted:
                 d += 1
             there[shift] = d
-            if d == columns or key[d] != wanted:
-                continue
-            first = start[d]
-            low, high = first, first
-            for row in range(height):
-                z = coords[start[c] + row, 2]
-                while low < start[d + 1] and coords[low, 2] < z - radius:
-                    low += 1
-                while high < start[d + 1] and coords[high, 2] <= z + radius:
-                    high += 1
-                if high > low:
-                    for m in range(9):
-                        total[row, m] += running[high - 1, m]
-                    if low > first:
-                        for m in range(9):
-                            total[row, m] -= running[low - 1, m]
-                    total[row, 9] += high - low
-        for row in range(height):
-            _least_direction(total[row], normal[start[c] + row])
+            if d < columns and key[d] == wanted:
+                near[found] = d
+                low[found] = high[found] = start[d]
+                found += 1
+        for i in range(start[c], start[c + 1]):
+            n = 0
+            sx = sy = sz = sxx = syy = szz = sxy = sxz = syz = 0.0
+            for s in range(found):
+                end = start[near[s] + 1]
+                first, last = low[s], high[s]
+                while first < end and coords[first, 2] < coords[i, 2] - radius:
+                    first += 1
+                while last < end and coords[last, 2] <= coords[i, 2] + radius:
+                    last += 1
+                low[s], high[s] = first, last
+                if last > first:
+                    n += last - first
+                    a, b = first + near[s], last + near[s]
+                    sx += before[b, 0] - before[a, 0]
+                    sy += before[b, 1] - before[a, 1]
+                    sz += before[b, 2] - before[a, 2]
+                    sxx += before[b, 3] - before[a, 3]
+                    syy += before[b, 4] - before[a, 4]
+                    szz += before[b, 5] - before[a, 5]
+                    sxy += before[b, 6] - before[a, 6]
+                    sxz += before[b, 7] - before[a, 7]
+                    syz += before[b, 8] - before[a, 8]
+            if n >= 3:
+                x, y, z = sx / n, sy / n, sz / n
+                normal[i] = _least_direction(
+                    sxx / n - x * x,
+                    syy / n - y * y,
+                    szz / n - z * z,
+                    sxy / n - x * y,
+                    sxz / n - x * z,
+                    syz / n - y * z,
+                )
     return normal
 
 
 @compiled
-def _least_direction(moments, direction):  # type: ignore[no-untyped-def]
-    """Write the eigenvector of the smallest eigenvalue of a covariance, in closed form."""
-    n = moments[9]
-    if n < 3:
-        return
-    mx, my, mz = moments[0] / n, moments[1] / n, moments[2] / n
-    a, b, c = moments[3] / n - mx * mx, moments[4] / n - my * my, moments[5] / n - mz * mz
-    d, e, f = moments[6] / n - mx * my, moments[7] / n - mx * mz, moments[8] / n - my * mz
+def _least_direction(a, b, c, d, e, f):  # type: ignore[no-untyped-def]
+    """Eigenvector of the smallest eigenvalue of [[a d e] [d b f] [e f c]], in closed form."""
+    nothing = (np.float32(0), np.float32(0), np.float32(0))
     trace = a + b + c
     if trace <= 0:
-        return
+        return nothing
     a, b, c, d, e, f = a / trace, b / trace, c / trace, d / trace, e / trace, f / trace
     # With trace 1 the eigenvalues are 1/3 + 2 p cos(angle + 2 pi k / 3).
     third = 1.0 / 3.0
@@ -120,7 +133,7 @@ def _least_direction(moments, direction):  # type: ignore[no-untyped-def]
         ((a - third) ** 2 + (b - third) ** 2 + (c - third) ** 2 + 2 * (d * d + e * e + f * f)) / 6
     )
     if p < 1e-9:
-        return
+        return nothing
     determinant = (
         (a - third) * ((b - third) * (c - third) - f * f)
         - d * (d * (c - third) - f * e)
@@ -144,7 +157,7 @@ def _least_direction(moments, direction):  # type: ignore[no-untyped-def]
         ux, uy, uz, uu = wx, wy, wz, ww
     length = np.sqrt(uu)
     if length < 1e-7:  # on one line: two equal least eigenvalues, no plane
-        return
+        return nothing
     if uz < 0:
         length = -length
-    direction[0], direction[1], direction[2] = ux / length, uy / length, uz / length
+    return np.float32(ux / length), np.float32(uy / length), np.float32(uz / length)

@@ -18,8 +18,8 @@ from otoc_ros.core.fusion import exchange_borders, fuse
 from otoc_ros.core.voxel_graph import voxel_graph
 
 VOXELS_APART = 200.0  # moving this far changes a voxel's description by 1
-COLOUR_WEIGHT = 4.0  # for 100 units of CIE Lab
-SMOOTHNESS = 0.3
+COLOUR_WEIGHT = 6.0  # for 100 units of CIE Lab
+SMOOTHNESS = 0.1
 EXCHANGES = 2
 
 
@@ -74,9 +74,9 @@ def supervoxels(
         np.asarray(normal, dtype=np.float32),
         np.float32(VOXELS_APART * voxel_size),
     )
-    start, neighbour = voxel_graph(coords, position, min_voxels, max(1, count // 4))
-    label = fuse(feature, start, neighbour, count, min(min_voxels, voxels / (4 * count)))
-    exchange_borders(feature, start, neighbour, label, count, SMOOTHNESS, EXCHANGES)
+    first, other = voxel_graph(coords, position, min_voxels, max(1, count // 4))
+    label = fuse(feature, first, other, count, min(min_voxels, voxels / (4 * count)))
+    exchange_borders(feature, first, other, label, count, SMOOTHNESS, EXCHANGES)
     return _in_order(label, count)  # type: ignore[no-any-return]
 
 
@@ -126,9 +126,14 @@ def _lab(red, green, blue):  # type: ignore[no-untyped-def]
     return 116 * y - 16, 500 * (x - y), 200 * (y - z)
 
 
+_SRGB = np.linspace(0, 1, 4097)
+# Powers are slow and colours are noisy: a table of light by sRGB value is enough.
+LIGHT = np.where(_SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) ** 2.4)
+
+
 @compiled
 def _linear(value):  # type: ignore[no-untyped-def]
-    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+    return LIGHT[int(min(max(value, 0.0), 1.0) * 4096 + 0.5)]
 
 
 @compiled

@@ -1,6 +1,7 @@
 """The graph that super-voxels are cut from: touching voxels, and bridges over gaps.
 
-Graphs are adjacency lists: the neighbours of node i are neighbour[start[i] : start[i + 1]].
+A graph lists each edge once, at its lower node: other[first[i] : first[i + 1]] are the higher
+neighbours of node i.
 """
 
 from __future__ import annotations
@@ -9,133 +10,184 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoc_ros.core.compiled import compiled
-from otoc_ros.core.voxels import kernel_maps
+from otoc_ros.core.voxels import kernel_maps, voxelize
 
 
 def voxel_graph(
-    coords: NDArray[np.int32], xyz: NDArray[np.float32], min_size: int, max_components: int
+    coords: NDArray[np.int32], xyz: NDArray[np.float32], min_size: int, max_pieces: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Join every voxel to the up to 26 that touch it, and what is left apart to what is near.
 
     A cloud whose density falls with range, or that has outliers, breaks into many pieces. Pieces
-    below `min_size` voxels, and all of them while they are more than `max_components`, are bridged
-    to the nearest others, first over gaps of one voxel, then of 2, 4, 8, … until they are not.
+    below `min_size` voxels, and all of them while they are more than `max_pieces`, are bridged to
+    the nearest others: first over gaps of one voxel, then of 2, 4, 8, … until all is joined.
 
     Args:
         coords: int32 [V, 3], 0 or more, unique, sorted by (x, y, z).
         xyz: float32 [V, 3], a position in each voxel, metres.
 
     Returns:
-        start int64 [V + 1] and neighbour int32 [E]: symmetric adjacency lists.
+        first int64 [V + 1] and other int32 [E].
     """
-    levels = 1 + int(coords.max()).bit_length()
-    maps = kernel_maps(coords, levels)
-    bridges = np.empty((0, 2), np.int32)
-    start, neighbour = _adjacency(maps[0].neighbours, bridges)
-    cell: NDArray[np.int32] = np.arange(len(coords), dtype=np.int32)
-    for level in range(1, levels):
-        piece, count = _pieces(start, neighbour)
-        if count == 1:
+    first, other = _touching(coords)
+    piece, size = _pieces(first, other)
+    if len(size) == 1 or (size.min() >= min_size and len(size) <= max_pieces):
+        return first, other
+    coarse = voxelize(coords, 2.0)
+    cell = coarse.voxel_of_point
+    maps = kernel_maps(coarse.coords, max(1, int(coarse.coords.max()).bit_length()))
+    bridges = []
+    for level in maps:
+        apart = (size < min_size) if len(size) <= max_pieces else np.ones(len(size), bool)
+        if len(size) == 1 or not apart.any():
             break
-        size = np.bincount(piece, minlength=count)
-        apart = (size < min_size) if count <= max_components else np.ones(count, bool)
-        if not apart.any():
-            break
-        parent = maps[level - 1].parent
-        assert parent is not None  # only the last level has none
-        cell = parent[cell]
-        more = _bridges(cell, maps[level].neighbours, piece, apart, xyz)
-        if len(more):
-            bridges = np.concatenate([bridges, more])
-            start, neighbour = _adjacency(maps[0].neighbours, bridges)
-    return start, neighbour
+        found = _bridges(cell, level.neighbours, piece, np.flatnonzero(apart[piece]), xyz)
+        if len(found):
+            bridges.append(found)
+            piece, size = _bridged_pieces(piece, size, found)
+        if level.parent is not None:
+            cell = level.parent[cell]
+    return _with(first, other, np.concatenate(bridges)) if bridges else (first, other)
 
 
 @compiled
-def _adjacency(table, bridges):  # type: ignore[no-untyped-def]
-    count = len(table)
-    start = np.zeros(count + 1, np.int64)
+def _touching(coords):  # type: ignore[no-untyped-def]
+    # Sorted keys stay sorted when all are shifted by one (dx, dy), so one pointer a shift walks
+    # along; the three dz of a column lie next to each other.
+    count = len(coords)
+    key = np.empty(count, np.int64)
     for i in range(count):
-        for k in range(27):
-            if k != 13 and table[i, k] >= 0:
-                start[i + 1] += 1
-    for e in range(len(bridges)):
-        start[bridges[e, 0] + 1] += 1
-        start[bridges[e, 1] + 1] += 1
-    for i in range(count):
-        start[i + 1] += start[i]
-    neighbour = np.empty(start[count], np.int32)
-    place = start[:-1].copy()
-    for i in range(count):
-        for k in range(27):
-            if k != 13 and table[i, k] >= 0:
-                neighbour[place[i]] = table[i, k]
-                place[i] += 1
-    for e in range(len(bridges)):
-        a, b = bridges[e, 0], bridges[e, 1]
-        neighbour[place[a]] = b
-        neighbour[place[b]] = a
-        place[a] += 1
-        place[b] += 1
-    return start, neighbour
-
-
-@compiled
-def _pieces(start, neighbour):  # type: ignore[no-untyped-def]
-    """Connected component of every node, numbered by its first node, and how many there are."""
-    count = len(start) - 1
-    piece = np.full(count, -1, np.int32)
-    stack = np.empty(count, np.int32)
+        x, y, z = np.int64(coords[i, 0]), np.int64(coords[i, 1]), np.int64(coords[i, 2])
+        key[i] = ((x + 1) << 42) + ((y + 1) << 21) + z + 1
+    shifts = np.array([1 << 21, (1 << 42) - (1 << 21), 1 << 42, (1 << 42) + (1 << 21)])
+    there = np.zeros(4, np.int64)
+    first = np.zeros(count + 1, np.int64)
+    other = np.empty(6 * count + 13, np.int32)
     found = 0
-    for seed in range(count):
-        if piece[seed] >= 0:
-            continue
-        piece[seed] = found
-        stack[0] = seed
-        top = 1
-        while top > 0:
-            top -= 1
-            i = stack[top]
-            for e in range(start[i], start[i + 1]):
-                j = neighbour[e]
-                if piece[j] < 0:
-                    piece[j] = found
-                    stack[top] = j
-                    top += 1
-        found += 1
-    return piece, found
+    for i in range(count):
+        if found + 13 > len(other):
+            longer = np.empty(2 * len(other), np.int32)
+            longer[:found] = other[:found]
+            other = longer
+        if i + 1 < count and key[i + 1] == key[i] + 1:
+            other[found] = i + 1
+            found += 1
+        for s in range(4):
+            below = key[i] + shifts[s] - 1
+            j = there[s]
+            while j < count and key[j] < below:
+                j += 1
+            there[s] = j
+            while j < count and key[j] <= below + 2:
+                other[found] = j
+                found += 1
+                j += 1
+        first[i + 1] = found
+    return first, other[:found].copy()
+
+
+@compiled
+def _pieces(first, other):  # type: ignore[no-untyped-def]
+    """Connected component of every node, numbered by its first node, and how many nodes it has."""
+    count = len(first) - 1
+    parent = np.arange(count).astype(np.int32)
+    for i in range(count):
+        for e in range(first[i], first[i + 1]):
+            _unite(parent, i, other[e])
+    return _numbered_with_sizes(parent, np.ones(count, np.int64))
+
+
+@compiled
+def _bridged_pieces(piece, size, bridges):  # type: ignore[no-untyped-def]
+    parent = np.arange(len(size)).astype(np.int32)
+    for e in range(len(bridges)):
+        _unite(parent, piece[bridges[e, 0]], piece[bridges[e, 1]])
+    number, united = _numbered_with_sizes(parent, size)
+    return number[piece], united
+
+
+@compiled
+def _unite(parent, a, b):  # type: ignore[no-untyped-def]
+    # The lower root wins: parents always come before their children.
+    while parent[a] != a:
+        parent[a] = parent[parent[a]]
+        a = parent[a]
+    while parent[b] != b:
+        parent[b] = parent[parent[b]]
+        b = parent[b]
+    if a < b:
+        parent[b] = a
+    else:
+        parent[a] = b
+
+
+@compiled
+def _numbered_with_sizes(parent, weight):  # type: ignore[no-untyped-def]
+    number = np.empty(len(parent), np.int32)
+    size = np.zeros(len(parent), np.int64)
+    found = 0
+    for i in range(len(parent)):
+        if parent[i] == i:
+            number[i] = found
+            found += 1
+        else:
+            number[i] = number[parent[i]]
+        size[number[i]] += weight[i]
+    return number, size[:found].copy()
 
 
 @compiled
 def _bridges(cell, table, piece, apart, xyz):  # type: ignore[no-untyped-def]
-    """An edge from each voxel of a piece that is apart to the nearest first voxel of a cell.
+    """An edge from each voxel that is apart to the nearest first voxel of a cell around it.
 
     Args:
         cell: int32 [V], coarse cell of each voxel; table: int32 [cells, 27], their neighbours.
+        apart: int64 [A], voxels of pieces that are apart.
     """
     first = np.full(len(table), -1, np.int32)
     for v in range(len(cell)):
         if first[cell[v]] < 0:
             first[cell[v]] = v
-    bridges = np.empty((len(cell), 2), np.int32)
+    bridges = np.empty((len(apart), 2), np.int32)
     found = 0
-    for v in range(len(cell)):
-        if not apart[piece[v]]:
-            continue
+    for v in apart:
         nearest, least = -1, np.inf
         for k in range(27):
             if table[cell[v], k] < 0:
                 continue
-            other = first[table[cell[v], k]]
-            if piece[other] == piece[v]:
+            near = first[table[cell[v], k]]
+            if piece[near] == piece[v]:
                 continue
             distance = 0.0
             for axis in range(3):
-                distance += (xyz[v, axis] - xyz[other, axis]) ** 2
+                distance += (xyz[v, axis] - xyz[near, axis]) ** 2
             if distance < least:
-                nearest, least = other, distance
+                nearest, least = near, distance
         if nearest >= 0:
-            bridges[found, 0] = v
-            bridges[found, 1] = nearest
+            bridges[found, 0] = min(v, nearest)
+            bridges[found, 1] = max(v, nearest)
             found += 1
     return bridges[:found].copy()
+
+
+@compiled
+def _with(first, other, bridges):  # type: ignore[no-untyped-def]
+    count = len(first) - 1
+    added = np.zeros(count + 1, np.int64)
+    for e in range(len(bridges)):
+        added[bridges[e, 0] + 1] += 1
+    for i in range(count):
+        added[i + 1] += added[i]
+    start = first + added
+    joined = np.empty(start[count], np.int32)
+    place = np.empty(count, np.int64)
+    for i in range(count):
+        here = start[i]
+        for e in range(first[i], first[i + 1]):
+            joined[here] = other[e]
+            here += 1
+        place[i] = here
+    for e in range(len(bridges)):
+        joined[place[bridges[e, 0]]] = bridges[e, 1]
+        place[bridges[e, 0]] += 1
+    return start, joined
