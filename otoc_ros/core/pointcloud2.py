@@ -85,19 +85,13 @@ def decode_pointcloud2(message: PointCloud2Like) -> Cloud:
 def read_fields(message: PointCloud2Like, names: Sequence[str]) -> NDArray[Any]:
     """Some fields of a message as a structured array [height, width] that shares its memory.
 
+    Args:
+        message: of at least one point.
+
     Raises:
         InputError: as `decode_pointcloud2`.
     """
-    order = ">" if message.is_bigendian else "<"
     chosen = [_field(message, name) for name in names]
-    layout = np.dtype(
-        {
-            "names": list(names),
-            "formats": [order + _FORMATS[field.datatype] for field in chosen],
-            "offsets": [field.offset for field in chosen],
-            "itemsize": message.point_step,
-        }
-    )
     width, height, step = message.width, message.height, message.point_step
     row = message.row_step if height > 1 else width * step  # one row needs no step to the next
     if row < width * step:
@@ -106,12 +100,21 @@ def read_fields(message: PointCloud2Like, names: Sequence[str]) -> NDArray[Any]:
             "set row_step to at least width * point_step"
         )
     data = np.frombuffer(message.data, np.uint8)
-    needed = (height - 1) * row + width * step if width and height else 0
+    needed = (height - 1) * row + width * step
     if len(data) < needed:
         raise InputError(
             f"the message holds {len(data)} bytes but {width} x {height} points of {step} bytes "
             f"need {needed}; check width, height and point_step in its publisher"
         )
+    order = ">" if message.is_bigendian else "<"
+    layout = np.dtype(
+        {
+            "names": list(names),
+            "formats": [order + _FORMATS[field.datatype] for field in chosen],
+            "offsets": [field.offset for field in chosen],
+            "itemsize": step,
+        }
+    )
     return np.ndarray((height, width), layout, data, strides=(row, step))
 
 

@@ -51,7 +51,11 @@ class Health:
                 self._times.setdefault(stage, []).append(value)
 
     def reject(self, kind: str, reason: str, log: Callable[[str], object]) -> None:
-        """Count a cloud that got no labels; its kind is logged at once, then now and then."""
+        """Count a cloud that got no labels; its kind is logged at once, then now and then.
+
+        Args:
+            log: always of the same severity, as rclpy demands of one line of code.
+        """
         self.count("rejected")
         with self._lock:
             self._kinds[kind] += 1

@@ -229,7 +229,7 @@ class PerceptionNode(LifecycleNode):
             return
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            self._health.reject(f"failure ({kind})", reason, self.get_logger().error)
+            self._health.reject(f"failure, {kind}", reason, self.get_logger().warning)
             self.get_logger().debug(format_exc())
             return
         times["publish"] = _ms_since(begin)
@@ -280,7 +280,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         node = PerceptionNode()
     except (InvalidParameterTypeException, InvalidParameterValueException) as error:
         rclpy.try_shutdown()
-        sys.exit(f"perception_node: {' '.join(str(error).split())}; correct the parameters")
+        print(f"perception_node: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
     executor = MultiThreadedExecutor(num_threads=2)
     executor.add_node(node)
     try:

@@ -75,21 +75,19 @@ class CloudPlayer(Node):
         self._publisher = self.create_publisher(PointCloud2, "points", quality)
         self.published = 0
 
-    def wait_for_subscriber(self) -> None:
-        """Return when somebody listens."""
-        if not self._publisher.get_subscription_count():
-            self.get_logger().info(f"waiting for a subscriber of {self._publisher.topic_name}")
-        while not self._publisher.get_subscription_count():
-            self._rest(0.05)
-
     def play(self, messages: Iterator[Due], rate: float | None, *, restamp: bool) -> None:
-        """Publish messages at their times, and stay until the one after the last would be due.
+        """Publish messages at their times, once somebody listens.
+
+        Returns when the one after the last would be due.
 
         Args:
             rate: Hz instead of their times. restamp: stamp them with now, not as recorded.
         """
         begin, due, number = monotonic(), 0.0, 0
         for number, (recorded, message) in enumerate(messages):
+            if number == 0:
+                self._wait_for_subscriber()
+                begin = monotonic()
             due = number / rate if rate else recorded
             self._rest_until(begin + due)
             if isinstance(message, bytes) and restamp:
@@ -104,6 +102,12 @@ class CloudPlayer(Node):
         """Let the last clouds arrive."""
         self._publisher.wait_for_all_acked(ACKNOWLEDGE)
         self.get_logger().info(f"published {self.published} clouds")
+
+    def _wait_for_subscriber(self) -> None:
+        if not self._publisher.get_subscription_count():
+            self.get_logger().info(f"waiting for a subscriber of {self._publisher.topic_name}")
+        while not self._publisher.get_subscription_count():
+            self._rest(0.05)
 
     def _rest_until(self, time: float) -> None:
         while (early := time - monotonic()) > 0:
@@ -124,13 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     player = CloudPlayer()
     status = 0
     try:
-        player.wait_for_subscriber()
         while True:
-            if is_bag(options.source):
-                messages = bag_messages(options.source, options.topic)
-            else:
-                messages = folder_messages(options.source, options.frame)
-            player.play(messages, options.rate, restamp=options.restamp)
+            player.play(_messages(options), options.rate, restamp=options.restamp)
             if not options.loop:
                 break
         player.finish()
@@ -143,6 +142,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         player.destroy_node()
         rclpy.try_shutdown()
     sys.exit(status)
+
+
+def _messages(options: argparse.Namespace) -> Iterator[Due]:
+    if is_bag(options.source):
+        return bag_messages(options.source, options.topic)
+    return folder_messages(options.source, options.frame)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from threading import Condition, Thread
 from typing import Generic, TypeVar
@@ -13,7 +14,7 @@ class NewestFirst(Generic[Item]):
     """One thread and one slot: an item that was not begun when the next one comes is dropped.
 
     Args:
-        work: called in the thread with one item after another; must not raise.
+        work: called in the thread with one item after another; an exception costs that item.
         name: of the thread, as debuggers and `top -H` show it.
     """
 
@@ -50,5 +51,8 @@ class NewestFirst(Generic[Item]):
                 if self._stopping:
                     return
                 item = self._slot.pop()
-            self._work(item)
+            try:
+                self._work(item)
+            except Exception:  # a thread that died would be a node that is silent for ever
+                traceback.print_exc()
             del item  # a cloud of many megabytes must not wait for the next one

@@ -138,6 +138,7 @@ def good() -> Any:
         (lambda m: m.fields.__setitem__(0, Field("x", 0, 9)), "datatype 9"),
         (lambda m: m.fields.__setitem__(0, Field("x", 0, 5)), "stored as int32"),
         (lambda m: setattr(m, "point_step", 0), "ends at byte 4 of a point of 0 bytes"),
+        (lambda m: setattr(m, "point_step", 2**32 - 1), "row_step is 36"),
         (lambda m: setattr(m, "row_step", 35), "row_step is 35"),
         (lambda m: setattr(m, "width", 2**32 - 1), "need"),
         (lambda m: setattr(m, "data", m.data[:-1]), "holds 71 bytes"),
@@ -160,6 +161,9 @@ def test_tolerated_oddities() -> None:
     short = publish({name: ("f4", np.arange(6.0)) for name in "xyz"}, (2, 3), row_padding=8)
     short.data = short.data[:-8]  # the last row may end without its padding
     assert len(decode_pointcloud2(short)) == 6
+    single.point_step = 2**32 - 1
+    with pytest.raises(InputError, match="holds 36 bytes"):
+        decode_pointcloud2(single)
     empty = good()
     empty.width = 0
     assert len(decode_pointcloud2(empty)) == 0
@@ -202,3 +206,17 @@ def test_labels_travel_and_come_back() -> None:
     np.testing.assert_array_equal(back["confidence"], confidence)
     colours = encode_colours(xyz, rgb)
     assert colours["rgb"].tolist() == (rgb @ np.array([65536, 256, 1])).tolist()
+
+
+def test_labels_agree_with_sensor_msgs_py() -> None:
+    theirs = pytest.importorskip("sensor_msgs_py.point_cloud2", reason="comes with a ROS 2")
+    from sensor_msgs.msg import PointField
+
+    fields = [
+        PointField(name=field.name, offset=field.offset, datatype=field.datatype, count=1)
+        for field in fields_of(LABEL_POINT)
+    ]
+    expected = theirs.dtype_from_fields(fields, point_step=LABEL_POINT.itemsize)
+    assert expected.itemsize == LABEL_POINT.itemsize
+    for name in LABEL_POINT.names or ():
+        assert expected.fields[name][1] == LABEL_POINT.fields[name][1]

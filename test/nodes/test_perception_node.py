@@ -1,0 +1,315 @@
+"""The live node over real DDS: labels, lifecycle, and everything a robot may do to it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bags import write_bag
+from lifecycle_msgs.msg import State, Transition
+from live import Probe, Process, as_message
+from sensor_msgs.msg import PointCloud2, PointField
+from small_site import small_scene
+from visualization_msgs.msg import Marker
+
+from otoc_ros.core.cloud import Cloud
+from otoc_ros.core.pointcloud2 import UNKNOWN_CLASS, decode_pointcloud2, read_fields
+from otoc_ros.site.bundle import open_bundle, write_bundle
+
+ACTIVE, INACTIVE = State.PRIMARY_STATE_ACTIVE, State.PRIMARY_STATE_INACTIVE
+UNCONFIGURED, FINALIZED = State.PRIMARY_STATE_UNCONFIGURED, State.PRIMARY_STATE_FINALIZED
+
+
+def scene(seed: int = 7) -> Cloud:
+    """A scene the bundle knows, a tenth of its points missing."""
+    cloud, _ = small_scene(seed)
+    xyz = cloud.xyz.copy()
+    xyz[np.random.default_rng(seed).random(len(xyz)) < 0.1] = np.nan
+    return Cloud(xyz, cloud.rgb)
+
+
+def label_points(message: PointCloud2) -> Any:
+    return read_fields(message, ("class_id", "instance", "confidence")).reshape(-1)
+
+
+def play(start: Any, *arguments: str) -> Process:
+    return start([sys.executable, "-m", "otoc_ros.nodes.play_clouds", *arguments])
+
+
+def test_every_cloud_of_a_bag_is_labelled(
+    serving: Process, start: Any, probe: Probe, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    clouds = [scene(seed) for seed in (7, 8, 9)]
+    bag = write_bag(tmp_path / "bag", {"/camera/points": clouds}, start=100.0)
+    player = play(start, str(bag), "--rate", "2")
+    probe.wait(lambda: len(probe.labels) == 3, "labels of all clouds")
+    probe.wait(lambda: len(probe.markers) == 3 and len(probe.supervoxels) == 3, "the rest")
+    assert player.popen.wait(30) == 0, player.log()
+
+    info = probe.infos[-1]
+    assert [known["name"] for known in info["classes"]] == ["floor", "box", "ball"]
+    colours = np.array([known["color"] for known in info["classes"]])
+    for number, (cloud, labels) in enumerate(zip(clouds, probe.labels, strict=True)):
+        assert labels.header.frame_id == "camera"
+        stamp = labels.header.stamp.sec + labels.header.stamp.nanosec * 1e-9
+        assert stamp == pytest.approx(100 + 0.5 * number)
+        sent = decode_pointcloud2(labels)
+        np.testing.assert_array_equal(sent.xyz, cloud.xyz)
+        points = label_points(labels)
+        missing = np.isnan(cloud.xyz[:, 0])
+        assert (points["class_id"][missing] == UNKNOWN_CLASS).all()
+        assert (points["instance"][missing] == 0).all()
+        known = points["class_id"][~missing]
+        truth = small_scene(7 + number)[1].semantic[~missing]
+        assert (known == truth).mean() > 0.75
+        assert sent.rgb is not None
+        np.testing.assert_array_equal(sent.rgb[~missing], colours[known])
+        assert (points["confidence"][~missing] > 0).all()
+
+        markers = probe.markers[number].markers
+        assert markers[0].action == Marker.DELETEALL
+        boxes = [marker for marker in markers if marker.ns == "box"]
+        texts = [marker for marker in markers if marker.ns == "text"]
+        assert {box.id for box in boxes} == set(points["instance"].tolist()) - {0}
+        assert len(texts) == len(boxes) == (len(markers) - 1) / 2 > 0
+        assert all(box.type == Marker.LINE_LIST and len(box.points) == 24 for box in boxes)
+        assert all(text.text.split()[0] in ("box", "ball") for text in texts)
+        for box in boxes:
+            inside = cloud.xyz[points["instance"] == box.id]
+            corners = np.array([[corner.x, corner.y, corner.z] for corner in box.points])
+            assert (inside >= corners.min(0) - 0.06).all()
+            assert (inside <= corners.max(0) + 0.06).all()
+    _, _, values = probe.status()
+    assert values["labelled"] == "3" and values["rejected"] == "0"
+    assert values["bundle hash"] == info["bundle_hash"]
+
+
+def test_the_recorded_bag_is_labelled(
+    serving: Process, start: Any, probe: Probe, recordings: Path
+) -> None:
+    play(start, str(recordings / "tabletop_bag"), "--rate", "1")
+    probe.wait(lambda: len(probe.labels) == 8, "labels of all 8 clouds")
+    for labels in probe.labels:
+        assert (labels.width, labels.height) == (640, 480)
+        finite = np.isfinite(decode_pointcloud2(labels).xyz).all(axis=1)
+        assert 0 < finite.sum() < finite.size
+        unknown = label_points(labels)["class_id"] == UNKNOWN_CLASS
+        np.testing.assert_array_equal(unknown, ~finite)
+
+
+def test_lifecycle(start_node: Any, probe: Probe, tiny_bundle: Path) -> None:
+    process = start_node(bundle="/nowhere", reliability="reliable")
+    assert probe.state() == UNCONFIGURED
+    assert probe.change(Transition.TRANSITION_CONFIGURE)
+    assert not probe.set_string("reliability", "best_effort").successful  # read at configure
+    assert not probe.change(Transition.TRANSITION_ACTIVATE)
+    assert probe.state() == INACTIVE
+    level, message, _ = probe.status()
+    assert level == 2 and "/nowhere" in message
+
+    assert probe.set_string("bundle", str(tiny_bundle)).successful
+    probe.listen()
+    for _ in range(2):  # everything released can be taken again
+        assert probe.change(Transition.TRANSITION_ACTIVATE)
+        assert probe.state() == ACTIVE
+        probe.labels.clear()
+        probe.publish(as_message(scene()))
+        probe.wait(lambda: probe.labels, "labels")
+        assert probe.change(Transition.TRANSITION_DEACTIVATE)
+        probe.wait(lambda: not probe.points.get_subscription_count(), "the subscription to end")
+    assert probe.change(Transition.TRANSITION_CLEANUP)
+    assert probe.state() == UNCONFIGURED
+    probe.wait(
+        lambda: not probe.count_publishers("/perception_node/labels"), "the publishers to go"
+    )
+    assert probe.set_string("target_frame", "base_link").successful
+    if not _tf2_installed():
+        assert not probe.change(Transition.TRANSITION_CONFIGURE)
+        assert "tf2_ros is not installed" in probe.status()[1]
+    assert probe.change(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+    assert probe.state() == FINALIZED
+    assert process.end(signal.SIGINT) == 0
+
+
+def _tf2_installed() -> bool:
+    try:
+        import tf2_ros  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def test_a_transition_that_does_not_exist_costs_nothing(serving: Process, probe: Probe) -> None:
+    from lifecycle_msgs.srv import ChangeState
+
+    client = probe.create_client(ChangeState, "/perception_node/change_state")
+    probe.wait(client.service_is_ready, "change_state")
+    request = ChangeState.Request()
+    request.transition.id = Transition.TRANSITION_CONFIGURE  # it is active already
+    client.call_async(request)
+    probe.wait(lambda: "a request failed" in serving.log(), "the node's complaint")
+    assert probe.state() == ACTIVE
+
+
+def test_broken_clouds_are_counted_and_the_next_one_is_served(
+    serving: Process, probe: Probe
+) -> None:
+    good = scene()
+    empty, no_fields, all_nan, short, far = (as_message(good) for _ in range(5))
+    empty.width, empty.row_step = 0, 0
+    no_fields.fields = [PointField(name="intensity", offset=0, datatype=7, count=1)]
+    all_nan = as_message(Cloud(np.full((9, 3), np.nan), np.zeros((9, 3))))
+    short.data = short.data[:-100]
+    far = as_message(Cloud(np.array([[0, 0, 0], [3e38, -3e38, 1e30]]), np.zeros((2, 3))))
+    colourless = as_message(good)
+    colourless.fields = colourless.fields[:3]
+    for number, broken in enumerate((empty, no_fields, all_nan, short, far, no_fields), start=1):
+        probe.publish(broken)
+        probe.wait(lambda n=number: int(probe.status()[2]["rejected"]) == n, f"rejection {number}")
+    probe.publish(colourless)
+    probe.wait(lambda: probe.labels, "labels of a cloud without colour")
+    values = probe.status()[2]
+    assert values["rejected: malformed message"] == "3"
+    assert values["rejected: unusable points"] == "3"
+    assert serving.log().count("cloud rejected, malformed message") == 1  # once per kind
+    assert serving.log().count("cloud rejected, unusable points") == 1
+
+
+def test_random_messages_do_no_harm(serving: Process, probe: Probe) -> None:
+    rng = np.random.default_rng(0)
+    for burst in range(4):
+        for _ in range(60):
+            probe.publish(_random_message(rng))
+            time.sleep(0.002)
+        probe.labels.clear()
+        good = as_message(scene())
+        good.header.frame_id = f"good {burst}"
+
+        def served(frame: str = good.header.frame_id) -> bool:
+            return any(labels.header.frame_id == frame for labels in probe.labels)
+
+        probe.publish(good)
+        probe.wait(served, "labels of the good cloud")
+        for labels in probe.labels:
+            assert len(labels.data) == labels.width * labels.height * labels.point_step
+    assert serving.popen.poll() is None
+    assert "failure" not in serving.log(), serving.log()
+    values = probe.status()[2]
+    assert int(values["rejected"]) + int(values["labelled"]) > 50, "most were never looked at"
+
+
+def _random_message(rng: np.random.Generator) -> PointCloud2:
+    """A small cloud with a few things wrong: fields, sizes, steps, values, byte order."""
+    count = int(rng.integers(1, 300))
+    scale = 10.0 ** rng.integers(-3, 38)
+    xyz = rng.normal(scale=scale, size=(count, 3))
+    xyz[rng.random(count) < 0.1] = rng.choice([np.nan, np.inf, -np.inf, 1e30])
+    message = as_message(Cloud(xyz.astype(np.float32), np.zeros((count, 3))))
+    for _ in range(rng.integers(0, 4)):
+        odd = int(rng.choice([0, 1, 2, 3, 7, 16, 40, 2**31, 2**32 - 1]))
+        what = rng.integers(0, 9)
+        field = message.fields[rng.integers(0, len(message.fields))]
+        if what < 4:
+            name = ("width", "height", "point_step", "row_step")[what]
+            setattr(message, name, odd)
+        elif what == 4:
+            field.offset = odd
+        elif what == 5:
+            field.datatype = odd % 256
+        elif what == 6:
+            field.name = str(rng.choice(["x", "y", "rgba", "r", "unknown", ""]))
+        elif what == 7:
+            message.is_bigendian = not message.is_bigendian
+        else:
+            message.data = message.data[: int(rng.integers(0, len(message.data)))]
+    return message
+
+
+def test_no_inference_without_subscribers(start_node: Any, probe: Probe, tiny_bundle: Path) -> None:
+    start_node(bundle=tiny_bundle, autostart="true", reliability="reliable")
+    probe.wait_active()
+    probe.publish(as_message(scene()))
+    probe.wait(lambda: probe.status()[2].get("unwatched") == "1", "the cloud to be passed over")
+    assert probe.status()[2]["labelled"] == "0"
+    probe.listen()
+    probe.wait(lambda: probe.count_subscribers("/perception_node/labels"), "the subscription")
+    probe.publish(as_message(scene()))
+    probe.wait(lambda: probe.labels, "labels")
+
+
+def test_reload_serves_the_old_bundle_until_the_new_one_is_verified(
+    start_node: Any, probe: Probe, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    import onnx
+
+    bundle = tmp_path / "bundle"
+    shutil.copytree(tiny_bundle, bundle)
+    probe.listen()
+    start_node(bundle=bundle, autostart="true", reliability="reliable")
+    probe.wait_active()
+    old = probe.status()[2]["bundle hash"]
+
+    damaged = (bundle / "unet.onnx").read_bytes()
+    (bundle / "unet.onnx").write_bytes(damaged[:1000])
+    answer = probe.reload()
+    assert not answer.success and "unet.onnx" in answer.message
+    probe.publish(as_message(scene()))
+    probe.wait(lambda: probe.labels, "labels by the old bundle")
+    assert probe.status()[2]["bundle hash"] == old
+
+    opened = open_bundle(tiny_bundle)
+    files = {name: opened.read(name) for name in opened.info.files}
+    model = onnx.load_from_string(files["propagator.onnx"])
+    model.doc_string = "another one"
+    files["propagator.onnx"] = model.SerializeToString()
+    shutil.rmtree(bundle)
+    write_bundle(bundle, opened.info, files)
+    answer = probe.reload()
+    assert answer.success, answer.message
+    assert probe.status()[2]["bundle hash"] != old
+    probe.wait(lambda: probe.infos[-1]["bundle_hash"] != old, "the new label info")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_well_in_the_middle_of_inference(
+    serving: Process, probe: Probe, number: int
+) -> None:
+    rng = np.random.default_rng(0)
+    large = Cloud(rng.uniform(-20, 20, (400_000, 3)), rng.integers(0, 256, (400_000, 3)))
+    probe.publish(as_message(large))
+    probe.wait(lambda: int(probe.status()[2]["received"]) == 1, "the cloud to arrive")
+    begin = time.monotonic()
+    assert serving.end(number) == 0
+    assert time.monotonic() - begin < 5
+    assert "Traceback" not in serving.log()
+
+
+def test_a_parameter_out_of_range_is_one_line(start_node: Any) -> None:
+    process = start_node(threads=0)
+    assert process.popen.wait(30) == 2
+    assert "threads" in process.log() and len(process.log().strip().splitlines()) == 1
+
+
+def test_player_says_what_is_wrong_with_its_source(start: Any, tmp_path: Path) -> None:
+    for source in (tmp_path / "missing", tmp_path):
+        process = play(start, str(source))
+        assert process.popen.wait(30) == 2
+        assert str(source) in process.log() and "Traceback" not in process.log()
+
+
+def test_player_plays_a_folder_in_a_loop(start: Any, probe: Probe, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", xyz=np.zeros((5, 3), np.float32))
+    np.savez(tmp_path / "b.npz", xyz=np.ones((7, 3), np.float32))
+    heard: list[PointCloud2] = []
+    probe.create_subscription(PointCloud2, "points", heard.append, 10)
+    player = play(start, str(tmp_path), "--rate", "20", "--loop", "--frame", "room")
+    probe.wait(lambda: len(heard) >= 5, "five clouds")
+    assert [message.width for message in heard[:4]] == [5, 7, 5, 7]
+    assert heard[0].header.frame_id == "room" and heard[0].header.stamp.sec > 0
+    assert player.end(signal.SIGTERM) == 0
