@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import colorsys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from offline_training.rooms.draw import Draw
+from otoc_ros.core.compiled import compiled
 
 Array = NDArray[np.float32]
 
@@ -164,8 +165,8 @@ def light(draw: Draw, spots: NDArray[np.float64]) -> Light:
     )
 
 
-@njit(cache=True, nogil=True)
-def _hash(x: int, y: int, z: int, salt: int) -> float:
+@compiled
+def _hash(x: int, y: int, z: int, salt: int) -> Any:
     """A number in [0, 1) from a lattice cell."""
     value = np.uint32(x * 73856093) ^ np.uint32(y * 19349663) ^ np.uint32(z * 83492791)
     value = np.uint32(value ^ np.uint32(salt * 2654435761))
@@ -174,8 +175,8 @@ def _hash(x: int, y: int, z: int, salt: int) -> float:
     return np.float64(value ^ (value >> np.uint32(16))) / 4294967296.0
 
 
-@njit(cache=True, nogil=True)
-def _noise(x: float, y: float, z: float, salt: int) -> float:
+@compiled
+def _noise(x: float, y: float, z: float, salt: int) -> Any:
     """Smooth noise in [0, 1] with cells of size one."""
     ix, iy, iz = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
     fx, fy, fz = x - ix, y - iy, z - iz
@@ -188,7 +189,7 @@ def _noise(x: float, y: float, z: float, salt: int) -> float:
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def smooth_noise(points: Array, cell: float, salt: int) -> Array:
     """Noise in [0, 1], float32 [N], that varies over `cell` metres."""
     out = np.empty(len(points), np.float32)
@@ -198,8 +199,8 @@ def smooth_noise(points: Array, cell: float, salt: int) -> Array:
     return out
 
 
-@njit(cache=True, nogil=True)
-def _mix(texture: int, x: float, y: float, z: float, scale: float, salt: int) -> float:
+@compiled
+def _mix(texture: int, x: float, y: float, z: float, scale: float, salt: int) -> Any:
     """How much of the second colour a texture shows at a point of its object."""
     u, v, w = x / scale, y / scale, z / scale
     if texture == 1:  # wood: noise stretched along the longest direction of a board
@@ -222,7 +223,7 @@ def _mix(texture: int, x: float, y: float, z: float, scale: float, salt: int) ->
     return 0.25 * _noise(u * 0.5, v * 0.5, w * 0.5, salt)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def shade(
     local: Array,
     point: Array,

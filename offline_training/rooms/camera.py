@@ -138,7 +138,8 @@ class Shutter:
         light = linear * balance.astype(np.float32) * vignette[:, None].astype(np.float32)
         noise = rng.standard_normal(light.shape, np.float32)
         light += noise * np.sqrt(4e-4 * np.maximum(light, 0) + 2e-5).astype(np.float32)
-        return (np.clip(light, 0, 1) ** np.float32(1 / 2.2) * 255 + 0.5).astype(np.uint8)
+        bright: NDArray[np.uint8] = (np.clip(light, 0, 1) ** (1 / 2.2) * 255 + 0.5).astype(np.uint8)
+        return bright
 
     def _believed(self, pose: Vector) -> Vector:
         """The true pose with the drift that has gathered so far (about 1 cm and 0.2 degrees)."""

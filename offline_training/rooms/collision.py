@@ -71,7 +71,8 @@ def _extent(rows: NDArray[np.float64], axis: NDArray[np.float64]) -> NDArray[np.
     c, s = np.cos(rows[:, 4]), np.sin(rows[:, 4])
     along = np.abs(axis[:, 0] * c + axis[:, 1] * s)
     across = np.abs(axis[:, 1] * c - axis[:, 0] * s)
-    return rows[:, 2] * along + rows[:, 3] * across
+    extent: NDArray[np.float64] = rows[:, 2] * along + rows[:, 3] * across
+    return extent
 
 
 def _radius(rows: NDArray[np.float64]) -> NDArray[np.float64]:

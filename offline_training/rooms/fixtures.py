@@ -120,7 +120,7 @@ def window(
         piece.add(box((cx - bar / 2, y0, 0), (cx + bar / 2, y1, height)), frame)
     for cz in np.linspace(bar / 2, height - bar / 2, rows + 1):
         piece.add(box((-x, y0, cz - bar / 2), (x, y1, cz + bar / 2)), frame)
-    sill = draw.between(0.02, 0.14)
+    sill = draw.between(0.02, 0.08)
     piece.add(box((-x - 0.04, y1, -0.025), (x + 0.04, sill, 0.0)), frame)
     piece.add(block(x * 0.1, y1 + 0.02, height * 0.45, (0.02, 0.03, 0.11)), "metal.handle")
     return piece
@@ -172,22 +172,20 @@ def picture(draw: Draw, *, kind: str) -> Piece:
 def curtain(draw: Draw, *, kind: str, width: float, height: float) -> Piece:
     """Hanging cloth or a blind up to z = `height`: waves, pleats, pinch, roller or slats."""
     piece = Piece("curtain", kind)
-    off = draw.between(0.05, 0.1)
     if kind == "slats":
+        piece.boxes.append(np.array([[-width / 2, -0.02, 0], [width / 2, 0.02, height]]))
         for z in np.arange(0.02, height, 0.055):
             piece.add(
-                box((-width / 2, off - 0.02, z), (width / 2, off + 0.02, z + 0.008)),
+                box((-width / 2, -0.02, z), (width / 2, 0.02, z + 0.008)),
                 "plastic",
                 solid=False,
             )
         for x in (-width * 0.4, width * 0.4):
-            piece.add(rod((x, off, 0), (x, off, height), 0.004, sides=4), "fabric")
-        piece.add(
-            box((-width / 2, off - 0.025, height), (width / 2, off + 0.025, height + 0.04)), "metal"
-        )
+            piece.add(rod((x, 0, 0), (x, 0, height), 0.004, sides=4), "fabric")
+        piece.add(box((-width / 2, -0.025, height), (width / 2, 0.025, height + 0.04)), "metal")
     elif kind == "roller":
-        piece.add(box((-width / 2, off, 0), (width / 2, off + 0.004, height)), "fabric")
-        piece.add(rod((-width / 2, off, height), (width / 2, off, height), 0.03, sides=12), "metal")
+        piece.add(box((-width / 2, 0, 0), (width / 2, 0.004, height)), "fabric")
+        piece.add(rod((-width / 2, 0, height), (width / 2, 0, height), 0.03, sides=12), "metal")
     else:
         folds = width / draw.between(0.09, 0.16)
         u = np.linspace(0, 1, max(24, int(folds * 8)))
@@ -202,9 +200,9 @@ def curtain(draw: Draw, *, kind: str, width: float, height: float) -> Piece:
         grid = np.empty((len(u), 5, 3))
         flare = 1 + 0.12 * (1 - rise / height)
         grid[..., 0] = (u[:, None] - 0.5) * width * flare
-        grid[..., 1] = off + deep * wave[:, None] * (1.25 - 0.5 * rise / height)
+        grid[..., 1] = deep * wave[:, None] * (1.25 - 0.5 * rise / height)
         grid[..., 2] = rise
         piece.add(sheet(grid), "fabric")
         rail = height + 0.02
-        piece.add(rod((-width / 2 - 0.1, off, rail), (width / 2 + 0.1, off, rail), 0.014), "metal")
+        piece.add(rod((-width / 2 - 0.1, 0, rail), (width / 2 + 0.1, 0, rail), 0.014), "metal")
     return piece

@@ -14,8 +14,10 @@ from offline_training.rooms.shell import Wall, make_shell
 
 MINIMUM_OBJECTS = 15
 
+_SILL = 0.08  # metres that a window sill may stand proud of its wall: curtains hang before it
+
 # theme -> footprint in metres, shapes
-_THEMES: dict[str, tuple[tuple[float, float], tuple[str, ...]]] = {
+_FOOTPRINTS: dict[str, tuple[tuple[float, float], tuple[str, ...]]] = {
     "office": ((4.6, 3.9), ("rect", "rect", "ell")),
     "meeting": ((5.0, 4.0), ("rect",)),
     "living": ((5.2, 4.3), ("rect", "ell")),
@@ -24,25 +26,25 @@ _THEMES: dict[str, tuple[tuple[float, float], tuple[str, ...]]] = {
     "workshop": ((4.8, 4.0), ("rect",)),
     "flat": ((7.0, 4.2), ("flat",)),
 }
+THEMES = tuple(_FOOTPRINTS)
 
 
-def furnished(draw: Draw, theme: str | None = None) -> Layout:
+def furnished(draw: Draw, theme: str) -> Layout:
     """A furnished room of a theme with at least `MINIMUM_OBJECTS` labelled things."""
-    name = theme or draw.pick(tuple(_THEMES))
     for _ in range(20):
-        size, shapes = _THEMES[name]
+        size, shapes = _FOOTPRINTS[theme]
         layout = Layout(make_shell(draw, size, draw.pick(shapes)), draw)
         _openings(layout)
         _doorways(layout)
         layout.close()
         for part in {"flat": draw.pick((("living", "bedroom"), ("kitchen", "office")))}.get(
-            name, (name,)
+            theme, (theme,)
         ):
             _FURNISH[part](layout)
         _finish(layout)
         if len(layout.objects) >= MINIMUM_OBJECTS:
             return layout
-    raise RuntimeError(f"no {name} could be furnished")  # 20 rooms in a row: a bug, not bad luck
+    raise RuntimeError(f"no {theme} could be furnished")  # 20 rooms in a row: a bug, not bad luck
 
 
 def _doorways(layout: Layout) -> None:
@@ -109,7 +111,7 @@ def _curtains(layout: Layout, wall: Wall, s: float, width: float, base: float, t
 
 def _put_curtain(layout: Layout, piece: Piece, wall: Wall, s: float, z: float) -> None:
     taken, wall.taken = wall.taken, []  # a curtain hangs in front of its window
-    if layout.hang(piece, z, [wall], s) is None:
+    if layout.hang(piece, z, [wall], s, away=_SILL + 0.01) is None:
         wall.taken = taken
     else:
         wall.taken = taken + wall.taken
@@ -186,6 +188,8 @@ def _office(layout: Layout) -> None:
         _desk(layout)
     _row(layout, "bookcase", "", layout.draw.count(1, 2))
     _row(layout, "cabinet", layout.draw.pick(("low", "tall")), layout.draw.count(1, 2))
+    if layout.draw.chance(0.3):
+        layout.add("sofa")
 
 
 def _meeting(layout: Layout) -> None:
@@ -195,6 +199,8 @@ def _meeting(layout: Layout) -> None:
     _row(layout, "cabinet", "low", draw.count(1, 2))
     if draw.chance(0.5):
         layout.add("bookcase")
+    if draw.chance(0.4):
+        layout.add("sofa")
 
 
 def _wall_screen(draw: Draw) -> Piece:
@@ -246,7 +252,7 @@ def _bedroom(layout: Layout) -> None:
         _desk(layout)
     if draw.chance(0.5):
         layout.add("bookcase")
-    if draw.chance(0.4):
+    if draw.chance(0.6):
         layout.add("sofa")
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from offline_training.rooms.camera import Frame
 from otoc_ros.core.cloud import Cloud
 
+_FEWEST_RETURNS = 2  # in a voxel
 _FEWEST_POINTS = 30  # of an object: whoever labels the scan would not notice less
 
 
@@ -15,7 +16,8 @@ def fuse(frames: list[Frame], voxel: float) -> tuple[Cloud, NDArray[np.int32], N
     """Cloud in the room frame with semantic and instance int32 [N] per point.
 
     voxel: metres. Truth is that of the object with most points in the voxel. A point at range z
-    weighs 1 / z⁴, the inverse variance of its depth.
+    weighs 1 / z⁴, the inverse variance of its depth. A voxel that was measured once is left out, as
+    every mapping system filters its outliers.
     """
     seen = [np.isfinite(f.cloud.xyz[:, 2]) for f in frames]
     xyz = np.concatenate(
@@ -41,6 +43,7 @@ def fuse(frames: list[Frame], voxel: float) -> tuple[Cloud, NDArray[np.int32], N
     start = np.flatnonzero(np.diff(key, prepend=-1))
     weight = 1.0 / np.maximum(depth[order], 0.5) ** 4
     total = np.add.reduceat(weight, start)[:, None]
+    steady = np.diff(np.append(start, len(key))) >= _FEWEST_RETURNS
     mean = np.add.reduceat(xyz[order] * weight[:, None], start) / total
     color = np.add.reduceat(rgb[order] * weight[:, None], start) / total
 
@@ -49,12 +52,12 @@ def fuse(frames: list[Frame], voxel: float) -> tuple[Cloud, NDArray[np.int32], N
     length = np.diff(np.append(run, len(key)))
     best = np.lexsort((-length, key[run]))
     first = best[np.flatnonzero(np.diff(key[run][best], prepend=-1))]
-    winner = label[run[first]]
+    winner = label[run[first]][steady]
     fused_semantic = (winner // (instance.max() + 1) - 1).astype(np.int32)
     fused_instance = (winner % (instance.max() + 1)).astype(np.int32)
     glimpsed = np.bincount(fused_instance) < _FEWEST_POINTS
     glimpsed[0] = False
     fused_semantic[glimpsed[fused_instance]] = -1
     fused_instance[glimpsed[fused_instance]] = 0
-    cloud = Cloud(mean.astype(np.float32), np.round(color).astype(np.uint8))
+    cloud = Cloud(mean[steady].astype(np.float32), np.round(color[steady]).astype(np.uint8))
     return cloud, fused_semantic, fused_instance

@@ -37,7 +37,8 @@ class Placed:
     def to_room(self, local: Vector) -> Vector:
         """Piece-frame points [..., 3] in the room."""
         c, s = np.cos(self.yaw), np.sin(self.yaw)
-        return local @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]).T + self.position
+        turned: Vector = local @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]).T
+        return turned + self.position
 
 
 class Layout:
@@ -154,7 +155,12 @@ class Layout:
         return None
 
     def hang(
-        self, piece: Piece, z: float, walls: list[Wall] | None = None, s: float | None = None
+        self,
+        piece: Piece,
+        z: float,
+        walls: list[Wall] | None = None,
+        s: float | None = None,
+        away: float = 0.003,
     ) -> Placed | None:
         """Fixes a piece to a wall with its lower edge at z; `s` along the wall if given."""
         low, high = piece.low, piece.high
@@ -166,7 +172,7 @@ class Layout:
                 continue
             along = s if s is not None else self.draw.anything(half, wall.length - half)
             span = (along - half, along + half, z + float(low[2]), z + float(high[2]))
-            position = wall.at(along - middle, 0.003 - low[1], z)
+            position = wall.at(along - middle, away - low[1], z)
             if wall.free(span) and self._fits(piece, position, wall.yaw, obstacles):
                 wall.taken.append(span)
                 return self.put(piece, position, wall.yaw, wall=(wall, along))

@@ -44,12 +44,12 @@ class Piece:
     @property
     def low(self) -> NDArray[np.float64]:
         """Lower corner [3] of the whole piece."""
-        return np.min([t.min((0, 1)) for t, _ in self.parts], axis=0)
+        return np.asarray(np.min([t.min((0, 1)) for t, _ in self.parts], axis=0))
 
     @property
     def high(self) -> NDArray[np.float64]:
         """Upper corner [3] of the whole piece."""
-        return np.max([t.max((0, 1)) for t, _ in self.parts], axis=0)
+        return np.asarray(np.max([t.max((0, 1)) for t, _ in self.parts], axis=0))
 
     @property
     def width(self) -> float:

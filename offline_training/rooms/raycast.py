@@ -87,7 +87,7 @@ class Scene:
             lit[k] = self._embree.run(origin, ray, query="DISTANCE") > length - 0.03
         away = hits.point - self._position[hits.owner]
         local = np.einsum("nij,ni->nj", self._rotation[hits.owner], away)
-        return shade(
+        light: Array = shade(
             np.ascontiguousarray(local),
             hits.point,
             hits.normal,
@@ -98,6 +98,7 @@ class Scene:
             self.light.ambient,
             lit,
         )
+        return light
 
 
 class Hits:

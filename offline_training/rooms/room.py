@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from offline_training.rooms.appearance import light
 from offline_training.rooms.camera import Camera, Frame, Shutter
 from offline_training.rooms.draw import SPLITS, Draw
-from offline_training.rooms.furnish import furnished
+from offline_training.rooms.furnish import THEMES, furnished
 from offline_training.rooms.fuse import fuse
 from offline_training.rooms.layout import Layout
 from offline_training.rooms.path import camera_path
@@ -62,15 +62,15 @@ def make_room(
         split: "train", "dev" or "val": which furniture families stand in it.
         visit: 0 is the first scan; later ones see the same room from other poses, in other light,
             with loose things moved.
-        theme: a key of the themes in `furnish`, any if None.
+        theme: one of `furnish.THEMES`; None: by turns, seed after seed.
         frames: how many depth images are fused; keep: how many of them are kept as views.
         voxel: metres between fused points.
         camera: the camera; 320 × 240 pixels if None.
 
     Raises:
-        InputError: unknown split.
+        InputError: unknown split or theme.
     """
-    layout, scene, rng = _prepare(seed, split, visit, theme)
+    layout, scene, rng = prepare(seed, split, visit, theme)
     poses = camera_path(layout, scene, rng, frames, turns=max(1.0, frames / 7))
     shutter = Shutter(scene, camera or Camera(), rng)
     taken = [shutter.take(pose) for pose in poses]
@@ -106,17 +106,21 @@ def camera_clouds(
     Frames follow one smooth path; the defaults of seed, split, visit and theme mean the same as in
     `make_room`. Organised clouds with NaN holes, poses, and the truth of every pixel.
     """
-    layout, scene, rng = _prepare(seed, split, visit, theme)
+    layout, scene, rng = prepare(seed, split, visit, theme)
     shutter = Shutter(scene, camera or Camera(640, 480), rng)
     return [shutter.take(pose) for pose in camera_path(layout, scene, rng, count, turns=turns)]
 
 
-def _prepare(
+def prepare(
     seed: int, split: str, visit: int, theme: str | None
 ) -> tuple[Layout, Scene, np.random.Generator]:
+    """A room before its scan: its plan, its surfaces in a visit's light, the random numbers."""
     if split not in SPLITS:
         raise InputError(f"no split {split!r}; rooms have the splits {', '.join(SPLITS)}")
+    if theme is not None and theme not in THEMES:
+        raise InputError(f"no theme {theme!r}; rooms have the themes {', '.join(THEMES)}")
     home = [seed, SPLITS.index(split)]
+    theme = theme or THEMES[seed % len(THEMES)]
     layout = furnished(Draw(split, np.random.default_rng([*home, 0])), theme)
     visiting = Draw(split, np.random.default_rng([*home, 1, visit]))
     if visit:

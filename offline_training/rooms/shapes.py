@@ -81,7 +81,8 @@ def _stack(rings: list[NDArray[np.float64]], caps: list[NDArray[np.float64]] | N
 
 def ellipsoid(center: Point, radii: Point) -> Triangles:
     """An ellipsoid along the axes."""
-    return _unit_sphere() * np.asarray(radii, float) + np.asarray(center, float)
+    sphere: Triangles = _unit_sphere() * np.asarray(radii, float) + np.asarray(center, float)
+    return sphere
 
 
 @cache
@@ -102,7 +103,8 @@ def cushion(low: Point, high: Point, puff: float = 0.03) -> Triangles:
     unit = _unit_sphere()
     # A superellipsoid of exponent about 5: a box with round edges.
     power = (np.abs(unit) ** 5).sum(2, keepdims=True) ** (-1 / 5)
-    return unit * power * (size / 2 + puff * 0.2) + middle
+    puffed: Triangles = unit * power * (size / 2 + puff * 0.2) + middle
+    return puffed
 
 
 def outline(kind: str, width: float, depth: float) -> NDArray[np.float64]:
@@ -124,7 +126,8 @@ def tilt(triangles: Triangles, angle: float, pivot: Point) -> Triangles:
     c, s = np.cos(angle), np.sin(angle)
     rotation = np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
     origin = np.asarray(pivot, float)
-    return (triangles - origin) @ rotation.T + origin
+    turned: Triangles = (triangles - origin) @ rotation.T + origin
+    return turned
 
 
 def turn(triangles: Triangles, angle: float, pivot: Point = (0, 0, 0)) -> Triangles:
@@ -132,9 +135,11 @@ def turn(triangles: Triangles, angle: float, pivot: Point = (0, 0, 0)) -> Triang
     c, s = np.cos(angle), np.sin(angle)
     rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
     origin = np.asarray(pivot, float)
-    return (triangles - origin) @ rotation.T + origin
+    turned: Triangles = (triangles - origin) @ rotation.T + origin
+    return turned
 
 
 def move(triangles: Triangles, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Triangles:
     """Shifted."""
-    return triangles + np.array([x, y, z])
+    moved: Triangles = triangles + np.array([x, y, z])
+    return moved
