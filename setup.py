@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 SHARE = "share/otoc_ros"
 
@@ -28,6 +28,17 @@ setup(
         (f"{SHARE}/launch", files("launch")),
         (f"{SHARE}/config", files("config")),
         (f"{SHARE}/bundle", files("bundle")),
+    ],
+    ext_modules=[
+        Extension(
+            "otoc_ros.core._sparse_conv",  # a plain C library, found as if it were a module
+            sources=["native/sparse_conv.cpp"],
+            depends=["native/kernel.h", "native/pool.h"],
+            extra_compile_args=["-std=c++17", "-O3", "-ffp-contract=fast"],
+            extra_link_args=["-pthread"],
+            language="c++",
+            optional=True,  # without a compiler PyTorch does its work, slower
+        )
     ],
     zip_safe=False,
     entry_points={

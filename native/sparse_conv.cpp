@@ -1,0 +1,148 @@
+// Sparse convolutions on a CPU: the sum of features[i] @ weight[k] over pairs (i, o) of offset k,
+// and its gradient for the weights. The gradient for the features is the same sum over exchanged
+// pairs with transposed weights.
+//
+// A plain C interface: the caller owns every array, all are dense, row-major, float32 or int32.
+// Pairs are sorted by offset, and within an offset by output row.
+
+#include <cstring>
+
+#include "pool.h"
+
+namespace {
+
+struct Convolution {
+  const float *features, *weight;  // [n_in, c_in], [offsets, c_in, c_out]
+  float* result;                   // [n_out, c_out]
+  long n_out, c_in, c_out, offsets;
+  const int *inputs, *outputs;  // [pairs]
+  const int* block_start;       // [blocks + 1, offsets]: first pair at or after each block of rows
+  long block_rows;
+};
+
+struct WeightGradient {
+  const float *features, *gradient;  // [n_in, c_in], [n_out, c_out]
+  float* result;                     // [offsets, c_in, c_out]
+  long c_in, c_out, offsets;
+  const int *inputs, *outputs;
+  const int* offset_start;  // [offsets + 1]
+};
+
+#define OTOC_ISA plain
+#define OTOC_BYTES 16
+#if defined(__aarch64__)
+#define OTOC_REGISTERS 32
+#else
+#define OTOC_REGISTERS 16
+#endif
+#include "kernel.h"
+#undef OTOC_ISA
+#undef OTOC_BYTES
+#undef OTOC_REGISTERS
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define OTOC_X86
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+#define OTOC_ISA avx2
+#define OTOC_BYTES 32
+#define OTOC_REGISTERS 16
+#include "kernel.h"
+#undef OTOC_ISA
+#undef OTOC_BYTES
+#undef OTOC_REGISTERS
+#if defined(__clang__)
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("avx512f,fma"))), apply_to = function)
+#else
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx512f,fma")
+#endif
+#define OTOC_ISA avx512
+#define OTOC_BYTES 64
+#define OTOC_REGISTERS 32
+#include "kernel.h"
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif
+
+// Below this many multiplications waking a thread costs more than it saves.
+constexpr long kWorthAThread = 500000;
+constexpr long kChannelsPerTask = 16;
+
+int supported() {
+#ifdef OTOC_X86
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f")) return 2;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 1;
+#endif
+  return 0;
+}
+
+int chosen = supported();
+
+int useful_threads(int threads, long multiplications) {
+  const long most = multiplications / kWorthAThread + 1;
+  return threads < most ? threads : static_cast<int>(most);
+}
+
+}  // namespace
+
+extern "C" {
+
+// Raised whenever a function below changes its arguments.
+int otoc_interface() { return 1; }
+
+// The instruction set in use: 0 plain C++, 1 AVX2, 2 AVX-512.
+int otoc_instruction_set() { return chosen; }
+
+// Use another one; returns the one in use, which is never more than the machine has.
+int otoc_use_instruction_set(int wanted) {
+  const int best = supported();
+  return chosen = wanted < best ? wanted : best;
+}
+
+void otoc_convolve(const float* features, const float* weight, float* result, long n_out,
+                   long c_in, long c_out, long offsets, const int* inputs, const int* outputs,
+                   const int* block_start, long block_rows, int threads) {
+  const Convolution job{features, weight, result,  n_out,       c_in,      c_out,
+                        offsets,  inputs, outputs, block_start, block_rows};
+  const long blocks = (n_out + block_rows - 1) / block_rows;
+  long pairs = 0;
+  for (long k = 0; k < offsets; ++k) pairs += block_start[blocks * offsets + k] - block_start[k];
+  Pool::run(blocks, useful_threads(threads, pairs * c_in * c_out), [&](long block) {
+#ifdef OTOC_X86
+    if (chosen == 2) return avx512::convolve_block(job, block);
+    if (chosen == 1) return avx2::convolve_block(job, block);
+#endif
+    plain::convolve_block(job, block);
+  });
+}
+
+void otoc_weight_gradient(const float* features, const float* gradient, float* result, long c_in,
+                          long c_out, long offsets, const int* inputs, const int* outputs,
+                          const int* offset_start, int threads) {
+  const WeightGradient job{features, gradient, result,  c_in,        c_out,
+                           offsets,  inputs,   outputs, offset_start};
+  const long slices = (c_in + kChannelsPerTask - 1) / kChannelsPerTask;
+  const long work = static_cast<long>(offset_start[offsets]) * c_in * c_out;
+  Pool::run(offsets * slices, useful_threads(threads, work), [&](long task) {
+    const long channel = task % slices * kChannelsPerTask;
+    const long channels = c_in - channel < kChannelsPerTask ? c_in - channel : kChannelsPerTask;
+#ifdef OTOC_X86
+    if (chosen == 2) return avx512::weight_gradient(job, task / slices, channel, channels);
+    if (chosen == 1) return avx2::weight_gradient(job, task / slices, channel, channels);
+#endif
+    plain::weight_gradient(job, task / slices, channel, channels);
+  });
+}
+
+}  // extern "C"
