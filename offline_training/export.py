@@ -7,7 +7,7 @@ file runs on any execution provider, without a plug-in. Batch norms are folded i
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -21,6 +21,7 @@ from otoc_ros.core.sparse_feeds import groups_of_level
 
 OPSET = 17
 IR_VERSION = 8
+Storage = Literal["float32", "float16", "int8"]
 
 Array = NDArray[Any]
 
@@ -31,6 +32,7 @@ def write_sparse_onnx(
     heads: dict[str, nn.Module],
     in_channels: int,
     metadata: dict[str, str],
+    storage: Storage = "float32",
 ) -> None:
     """Write a network for inference; it is left as it was.
 
@@ -41,11 +43,14 @@ def write_sparse_onnx(
         heads: by output name, a module of Linear, ReLU, UnitLength, Identity and Sequential over
             the U-Net's features [V, width].
         metadata: stored in the file; `levels` is added.
+        storage: how weights lie in the file: as they are, in half the size (they lose about 3e-4
+            of their value) or in a quarter (8 bits with a scale per offset and output channel, up
+            to 4e-3 of the largest). The network computes in float32, its speed is the same.
 
     Raises:
         TypeError: a head holds another kind of module.
     """
-    graph = _Graph()
+    graph = _Graph(storage)
     with torch.no_grad():
         x = _unet(graph, unet)
         for name, head in heads.items():
@@ -87,7 +92,8 @@ def feed_shapes(levels: int) -> dict[str, list[int | str]]:
 class _Graph:
     """Nodes and weights in the making; tensors are known by their names."""
 
-    def __init__(self) -> None:
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
         self.outputs: list[onnx.ValueInfoProto] = []
@@ -102,6 +108,16 @@ class _Graph:
         array = np.ascontiguousarray(values)
         self.weights.append(numpy_helper.from_array(array, name))
         return name
+
+    def matrix(self, weight: Tensor) -> str:
+        """Weights float32 [..., C_in, C_out]; runtimes unpack them once, while loading."""
+        if self.storage == "float32":
+            return self.constant(weight)
+        if self.storage == "float16":
+            return self.op("Cast", self.constant(weight.half()), to=TensorProto.FLOAT)
+        scale = weight.abs().amax(dim=-2, keepdim=True).clamp(min=1e-30) / 127
+        whole = self.constant((weight / scale).round().to(torch.int8))
+        return self.op("Mul", self.op("Cast", whole, to=TensorProto.FLOAT), self.constant(scale))
 
     def shape(self, *sizes: int) -> str:
         return self.constant(np.array(sizes, np.int64))
@@ -145,7 +161,7 @@ def _residual(graph: _Graph, block: ResidualBlock, x: str, level: int) -> str:
         norm: Any = block.skip[1]
         matrix, skip_bias = _folded(linear.weight.t(), norm)
         # The skip's bias goes into the convolution's: rows of zeros must remain rows of zeros.
-        x, bias = graph.op("MatMul", x, graph.constant(matrix)), bias + skip_bias
+        x, bias = graph.op("MatMul", x, graph.matrix(matrix)), bias + skip_bias
     change = _submanifold(graph, weight, bias, change, level, relu=False)
     return graph.op("Relu", graph.op("Add", change, x))
 
@@ -161,7 +177,9 @@ def _submanifold(
     c_out = weight.shape[2]
     groups = groups_of_level(level)
     bias_name = graph.constant(bias)
-    weight_name = graph.constant(weight if groups > 1 else weight.flatten(0, 1))
+    weight_name = graph.matrix(weight)
+    if groups == 1:
+        weight_name = graph.op("Reshape", weight_name, graph.shape(-1, c_out))
     parts = []
     for group in range(groups):
         name = f"level{level}.group{group}"
@@ -181,15 +199,16 @@ def _gathered_gemm(graph: _Graph, x: str, rows: str, matrix: str, bias: str, rel
 
 def _down(graph: _Graph, layer: NormedConv, x: str, level: int) -> str:
     weight, bias = _folded(layer.conv.weight, layer.norm)
-    matrix, bias_name = graph.constant(weight.flatten(0, 1)), graph.constant(bias)
-    x = _gathered_gemm(graph, x, f"level{level}.down", matrix, bias_name, relu=True)
-    return graph.with_zero_row([x], weight.shape[2])
+    c_out = weight.shape[2]
+    matrix = graph.op("Reshape", graph.matrix(weight), graph.shape(-1, c_out))
+    x = _gathered_gemm(graph, x, f"level{level}.down", matrix, graph.constant(bias), relu=True)
+    return graph.with_zero_row([x], c_out)
 
 
 def _up(graph: _Graph, layer: NormedConv, x: str, level: int) -> str:
     # Every parent computes all of its eight children, and each voxel takes the one it is.
     weight, bias = _folded(layer.conv.weight, layer.norm)
-    matrix = graph.constant(weight.transpose(0, 1).flatten(1, 2))
+    matrix = graph.matrix(weight.transpose(0, 1).flatten(1, 2))
     x = graph.op("Relu", graph.op("Gemm", x, matrix, graph.constant(bias.repeat(8))))
     x = graph.op("Reshape", x, graph.shape(-1, weight.shape[2]))
     return graph.with_zero_row([graph.op("Gather", x, f"level{level}.up")], weight.shape[2])
@@ -211,7 +230,7 @@ def _head(graph: _Graph, head: nn.Module, x: str, channels: int) -> tuple[str, i
     elif isinstance(head, nn.Linear):
         channels = head.out_features
         bias = torch.zeros(channels) if head.bias is None else head.bias.float().cpu()
-        matrix = graph.constant(head.weight.t().float().cpu())
+        matrix = graph.matrix(head.weight.t().float().cpu())
         x = graph.op("Gemm", x, matrix, graph.constant(bias))
     elif isinstance(head, nn.ReLU):
         x = graph.op("Relu", x)

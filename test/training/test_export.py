@@ -101,6 +101,26 @@ def test_only_standard_operators_of_one_opset(exported):
     assert known >= {name for node in model.graph.node for name in node.output}
 
 
+@pytest.mark.parametrize(
+    ("storage", "share", "error"), [("float16", 0.52, 3e-3), ("int8", 0.28, 0.1)]
+)
+def test_small_files(exported, tmp_path, storage, share, error):
+    path, unet, heads = exported
+    small = tmp_path / "small.onnx"
+    write_sparse_onnx(small, unet, heads, CHANNELS, {}, storage)
+    assert small.stat().st_size < share * path.stat().st_size
+    coords = CLOUDS["a sheet"]
+    features = np.random.default_rng(0).normal(size=(len(coords), CHANNELS)).astype(np.float32)
+    feeds = {"features": features, **sparse_feeds(coords, LEVELS)}
+    exact, lossy = (
+        onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]).run(
+            ["logits"], feeds
+        )
+        for file in (path, small)
+    )
+    assert 0 < np.abs(lossy[0] - exact[0]).max() < error * exact[0].std()
+
+
 def test_metadata(session):
     metadata = session.get_modelmeta().custom_metadata_map
     assert metadata == {"voxel_size": "0.02", "name": "Büro 3", "levels": "5"}
