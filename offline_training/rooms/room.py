@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,15 +101,17 @@ def camera_clouds(
     count: int = 60,
     turns: float = 1.5,
     camera: Camera | None = None,
-) -> list[Frame]:
+) -> Iterator[Frame]:
     """What a depth camera publishes while it is carried through the room of a seed.
 
     Frames follow one smooth path; the defaults of seed, split, visit and theme mean the same as in
-    `make_room`. Organised clouds with NaN holes, poses, and the truth of every pixel.
+    `make_room`. Organised clouds with NaN holes, poses, and the truth of every pixel, one by one:
+    a frame of 640 × 480 pixels takes 7 MB.
     """
     layout, scene, rng = prepare(seed, split, visit, theme)
     shutter = Shutter(scene, camera or Camera(640, 480), rng)
-    return [shutter.take(pose) for pose in camera_path(layout, scene, rng, count, turns=turns)]
+    path = camera_path(layout, scene, rng, count, turns=turns)
+    return (shutter.take(pose) for pose in path)
 
 
 def prepare(
