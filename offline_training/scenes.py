@@ -11,13 +11,15 @@ from scipy.spatial import cKDTree
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.errors import InputError
 from otoc_ros.core.preprocess import Prepared, Preprocessing, preprocess
-from otoc_ros.site.classes import ClassInfo, class_id
+from otoc_ros.core.voxels import voxelize
+from otoc_ros.site.classes import class_id
 from otoc_ros.site.clicks import Click
 from otoc_ros.site.scene import Scene
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 
+THINNING = 0.4  # voxels between the points that training keeps
 SNAP = 0.25  # metres; a click farther from every point means nothing
 
 
@@ -97,7 +99,7 @@ def load_scene(scene: Scene, settings: Preprocessing) -> TrainingScene:
     return TrainingScene(scene.name, prepared, tuple(clouds), marks)
 
 
-def voxel_truth(scene: Scene, prepared: Prepared, classes: tuple[ClassInfo, ...]) -> VoxelTruth:
+def voxel_truth(scene: Scene, prepared: Prepared) -> VoxelTruth:
     """The scene's ground truth on its voxels, by majority of their points.
 
     Raises:
@@ -132,9 +134,13 @@ def majority(values: I32, rows: I32, count: int) -> I32:
 
 
 def _training_cloud(cloud: Cloud, prepared: Prepared, voxel: I32) -> TrainingCloud:
-    kept = prepared.voxel_of_point >= 0
-    own = prepared.voxel_of_point[kept]
+    kept = np.flatnonzero(prepared.voxel_of_point >= 0)
     aligned = cloud.xyz[kept].astype(np.float64) @ prepared.rotation.T
+    # More points than this change no voxel of a turned crop, but every step would pay for them.
+    fine = voxelize(aligned, THINNING * prepared.settings.voxel_size)
+    _, first = np.unique(fine.voxel_of_point, return_index=True)
+    kept, aligned = kept[first], aligned[first]
+    own = prepared.voxel_of_point[kept]
     return TrainingCloud(
         xyz=aligned.astype(np.float32),
         rgb=None if cloud.rgb is None else cloud.rgb[kept].astype(np.float32) / np.float32(255),

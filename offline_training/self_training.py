@@ -147,7 +147,7 @@ class _Trainer:
             self.scenes.append(loaded)
             self.graphs.append(touching(loaded.prepared))
             if settings.labels == "full":
-                truth = voxel_truth(scene, loaded.prepared, site.config.classes)
+                truth = voxel_truth(scene, loaded.prepared)
                 self.truth_targets.append(true_targets(loaded.prepared, truth, self.thing))
             progress.advance(task)
         self.clicked = [

@@ -1,12 +1,138 @@
-import numpy as np
-from rich.progress import Progress
+import os
+import signal
 
+import numpy as np
+import pytest
+import torch
+from rich.progress import Progress
+from small_site import make_small_site
+
+from offline_training.beliefs import believe, network_scores
+from offline_training.labels import PERSON, PSEUDO, clicked_labels
+from offline_training.scenes import load_scene, voxel_truth
+from offline_training.self_training import (
+    Interrupted,
+    Networks,
+    preprocessing,
+    round_folder,
+    train_site,
+)
+from offline_training.settings import preset
 from offline_training.site_evaluation import evaluate_bundle
+from otoc_ros.core.errors import InputError
+from otoc_ros.core.propagation import fuse
+
+CPU = torch.device("cpu")
+QUICK = preset("tiny").model_copy(
+    update={"width": 8, "levels": 2, "rounds": 2, "steps": 6, "max_voxels": 3000}
+)
+
+
+def quiet():
+    return Progress(disable=True)
+
+
+def weights(site, number):
+    return (round_folder(site, number) / "networks.safetensors").read_bytes()
 
 
 def test_one_click_per_object_teaches_far_more_than_chance(trained_site, tiny_bundle):
     scenes = trained_site.scenes(split="val")
-    scores = evaluate_bundle(tiny_bundle, trained_site, scenes, Progress(disable=True))
+    scores = evaluate_bundle(tiny_bundle, trained_site, scenes, quiet())
     assert scores["miou"] > 0.8  # always saying floor scores 0.16
     assert scores["ap50"] > 0.5
     assert np.isfinite(scores["ap"])
+
+
+def test_propagation_carries_clicks_to_where_the_networks_are_blind(tmp_path):
+    site = make_small_site(tmp_path / "site", train=3, val=0)
+    networks = Networks.fresh(site, QUICK, CPU)  # untrained: they know nothing
+    before, after = [], []
+    for scene in site.scenes():
+        loaded = load_scene(scene, preprocessing(site, QUICK))
+        scores = network_scores(networks.theta, networks.relation, loaded.prepared, CPU)
+        clicked = clicked_labels(loaded.marks, loaded.prepared.n_supervoxels)
+        settings = QUICK.propagation.model_copy(update={"steps": 30, "weight": 3.0})
+        truth = voxel_truth(scene, loaded.prepared).semantic
+        blind = fuse(scores.log_theta, scores.similarity, settings)
+        belief = believe(loaded, scores, clicked, settings)
+        groups = loaded.prepared.supervoxel
+        before.append((blind.argmax(axis=1)[groups] == truth).mean())
+        after.append((belief.argmax(axis=1)[groups] == truth).mean())
+    assert np.mean(after) > np.mean(before) + 0.2
+    assert np.mean(after) > 0.75
+
+
+def test_clicks_keep_their_label_and_pseudo_labels_are_told_apart(trained_site):
+    with np.load(round_folder(trained_site, 1) / "labels.npz") as arrays:
+        for scene in trained_site.scenes(split="train"):
+            label, provenance, confidence = (
+                arrays[f"{scene.name}/{part}"] for part in ("label", "provenance", "confidence")
+            )
+            loaded = load_scene(scene, preprocessing(trained_site, QUICK))
+            marked = {mark.supervoxel for mark in loaded.marks}
+            assert set(np.flatnonzero(provenance == PERSON)) == marked
+            for mark in loaded.marks:
+                assert label[mark.supervoxel] in {
+                    m.class_id for m in loaded.marks if m.supervoxel == mark.supervoxel
+                }
+            assert (provenance == PSEUDO).mean() > 0.3
+            assert (confidence[provenance == PSEUDO] >= 0.6).all()
+            truth = voxel_truth(scene, loaded.prepared).semantic
+            pseudo = (provenance == PSEUDO)[loaded.prepared.supervoxel]
+            right = label[loaded.prepared.supervoxel] == truth
+            assert right[pseudo].mean() > 0.9
+
+
+class StopAt(Progress):
+    """Presses Ctrl-C when training has done some steps."""
+
+    def __init__(self, steps):
+        super().__init__(disable=True)
+        self.left = steps
+
+    def advance(self, task_id, advance=1):
+        if "train" in self.tasks[task_id].description:
+            self.left -= 1
+            if self.left == 0:
+                os.kill(os.getpid(), signal.SIGINT)
+        super().advance(task_id, advance)
+
+
+@pytest.mark.parametrize("steps", [2, 6, 9])
+def test_interrupted_and_resumed_training_ends_in_the_same_bits(tmp_path, steps):
+    whole = make_small_site(tmp_path / "whole", train=2, val=0)
+    train_site(whole, QUICK, CPU, quiet())
+    parts = make_small_site(tmp_path / "parts", train=2, val=0)
+    with pytest.raises(Interrupted, match="--resume"):
+        train_site(parts, QUICK, CPU, StopAt(steps))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    train_site(parts, QUICK, CPU, quiet(), resume=True)
+    for number in range(QUICK.rounds):
+        assert weights(parts, number) == weights(whole, number)
+
+
+def test_training_on_clicks_never_looks_at_the_truth(tmp_path):
+    seeing = make_small_site(tmp_path / "seeing", train=2, val=0)
+    blind = make_small_site(tmp_path / "blind", train=2, val=0)
+    for scene in blind.scenes():
+        (scene.path / "truth.npz").unlink()
+    for site in (seeing, blind):
+        train_site(site, QUICK, CPU, quiet())
+    assert weights(seeing, 1) == weights(blind, 1)
+    full = QUICK.model_copy(update={"labels": "full"})
+    with pytest.raises(InputError, match=r"truth\.npz"):
+        train_site(blind, full, CPU, quiet())
+
+
+def test_what_cannot_be_trained_or_resumed_says_so(tmp_path):
+    site = make_small_site(tmp_path / "site", train=1, val=0)
+    with pytest.raises(InputError, match="otoc train"):
+        train_site(site, QUICK, CPU, quiet(), resume=True)
+    train_site(site, QUICK.model_copy(update={"rounds": 1, "steps": 1}), CPU, quiet())
+    other = QUICK.model_copy(update={"width": 4, "steps": 1})
+    with pytest.raises(InputError, match="width"):
+        train_site(site, other, CPU, quiet(), resume=True)
+    (site.scenes()[0].path / "clicks.jsonl").unlink()
+    with pytest.raises(InputError, match="no clicks"):
+        train_site(site, QUICK, CPU, quiet())

@@ -1,0 +1,59 @@
+import numpy as np
+from scipy.sparse import coo_matrix
+
+from offline_training.labels import (
+    NOBODY,
+    PERSON,
+    PSEUDO,
+    class_thresholds,
+    clicked_labels,
+    grow_objects,
+    with_pseudo_labels,
+)
+from offline_training.scenes import Mark, TrainingScene, majority
+
+
+def marks(*entries):
+    return tuple(Mark(*entry) for entry in entries)
+
+
+def test_of_two_clicks_on_one_super_voxel_the_later_holds_and_exclusions_label_nothing():
+    labels = clicked_labels(marks(("click", 0, 0, 2), ("accept", 1, 3, 2), ("exclude", 0, 0, 1)), 4)
+    assert labels.label.tolist() == [-1, -1, 1, -1]
+    assert labels.provenance.tolist() == [NOBODY, NOBODY, PERSON, NOBODY]
+
+
+def test_pseudo_labels_never_replace_a_person_and_need_confidence():
+    clicked = clicked_labels(marks(("click", 0, 1, 0)), 3)
+    belief = np.array([[0.01, 0.99], [0.05, 0.95], [0.45, 0.55]], np.float32)
+    labels = with_pseudo_labels(clicked, belief, np.array([0.9, 0.9]))
+    assert labels.label.tolist() == [0, 1, -1]
+    assert labels.provenance.tolist() == [PERSON, PSEUDO, NOBODY]
+    np.testing.assert_allclose(labels.confidence, [1, 0.95, 0], atol=1e-6)
+
+
+def test_thresholds_let_hard_classes_keep_up_but_not_below_the_floor():
+    sure = np.column_stack([np.linspace(0.9, 1, 50), np.linspace(0.1, 0, 50)])
+    hard = np.column_stack([np.linspace(0.3, 0.45, 50), np.linspace(0.7, 0.55, 50)])
+    found = class_thresholds([sure, hard], share=0.4, accept=0.95, floor=0.6)
+    assert found[0] == 0.95
+    assert 0.6 <= found[1] <= 0.65
+    assert class_thresholds([hard], share=1.0, accept=0.95, floor=0.6)[1] == 0.6
+
+
+def test_objects_grow_over_touching_super_voxels_of_their_class_from_the_nearest_click():
+    # 0 - 1 - 2 - 3 - 4 in a row of one class, 5 of another class, 6 touches nothing.
+    edges = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)]
+    length = [1, 1, 1.5, 1, 1]
+    graph = coo_matrix((length, tuple(zip(*edges, strict=True))), shape=(7, 7)).tocsr()
+    label = np.array([0, 0, 0, 0, 0, 1, 0], np.int32)
+    scene = TrainingScene("s", None, (), marks(("click", 0, 1, 0), ("click", 0, 2, 4)))
+    assert grow_objects(scene, label, graph).tolist() == [0, 0, 0, 1, 1, -1, -1]
+    nobody = TrainingScene("s", None, (), ())
+    assert (grow_objects(nobody, label, graph) == -1).all()
+
+
+def test_majority():
+    values = np.array([3, 3, 5, 1, 2, 7], np.int32)
+    rows = np.array([0, 0, 0, 1, 1, -1], np.int32)
+    assert majority(values, rows, 2).tolist() == [3, 1]
