@@ -18,9 +18,9 @@ from otoc_ros.core.fusion import exchange_borders, fuse
 from otoc_ros.core.voxel_graph import voxel_graph
 
 VOXELS_APART = 200.0  # moving this far changes a voxel's description by 1
-COLOUR_WEIGHT = 6.0  # for 100 units of CIE Lab
+COLOUR_WEIGHT = 7.0  # for 100 units of CIE Lab
 SMOOTHNESS = 0.1
-EXCHANGES = 2
+EXCHANGES = 1
 
 
 def supervoxels(
@@ -66,18 +66,31 @@ def supervoxels(
     elif count is not None and count < 1:
         raise InputError(f"count of super-voxels is {count}; give 1 or more")
     count = int(np.clip(count or 1, 1, voxels))
+    feature = describe(xyz, rgb, normal, voxel_size)
+    first, other = voxel_graph(coords, feature[:, :3], min_voxels, max(1, count // 4))
+    label = fuse(feature, first, other, count, min(min_voxels, voxels / (4 * count)))
+    exchange_borders(feature, first, other, label, count, SMOOTHNESS, EXCHANGES)
+    return _in_order(label, count)  # type: ignore[no-any-return]
+
+
+def describe(
+    xyz: NDArray[Any], rgb: NDArray[Any] | None, normal: NDArray[Any], voxel_size: float
+) -> NDArray[np.float32]:
+    """What fusion compares voxels by, in columns whose squared distances add up.
+
+    Position in units of 200 voxels from the cloud's corner; the tensor n nᵀ, which has no sign;
+    CIE Lab where there is colour.
+
+    Returns:
+        float32 [V, 12], or [V, 9] without colour.
+    """
     position = np.asarray(xyz, dtype=np.float64)
-    position = (position - position.min(0)).astype(np.float32)
-    feature = _describe(
-        position,
+    return _describe(  # type: ignore[no-any-return]
+        (position - position.min(0)).astype(np.float32),
         np.empty((0, 3), np.float32) if rgb is None else np.asarray(rgb, dtype=np.float32),
         np.asarray(normal, dtype=np.float32),
         np.float32(VOXELS_APART * voxel_size),
     )
-    first, other = voxel_graph(coords, position, min_voxels, max(1, count // 4))
-    label = fuse(feature, first, other, count, min(min_voxels, voxels / (4 * count)))
-    exchange_borders(feature, first, other, label, count, SMOOTHNESS, EXCHANGES)
-    return _in_order(label, count)  # type: ignore[no-any-return]
 
 
 def pool(values: NDArray[Any], ids: NDArray[np.int32], count: int) -> NDArray[np.float32]:
@@ -94,7 +107,6 @@ def pool(values: NDArray[Any], ids: NDArray[np.int32], count: int) -> NDArray[np
 
 @compiled
 def _describe(xyz, rgb, normal, unit):  # type: ignore[no-untyped-def]
-    """Position / unit, the tensor n nᵀ (which has no sign) and, with colour, weighted CIE Lab."""
     count = len(xyz)
     coloured = len(rgb) == count
     feature = np.empty((count, 12 if coloured else 9), np.float32)
