@@ -1,0 +1,120 @@
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from small_site import small_scene
+
+from offline_training.beliefs import believe, network_scores
+from offline_training.checkpoint import load_networks
+from offline_training.labels import clicked_labels
+from offline_training.scenes import load_scene
+from offline_training.self_training import (
+    Networks,
+    preprocessing,
+    round_folder,
+    training_settings,
+)
+from otoc_ros.core.cloud import Cloud
+from otoc_ros.core.errors import InputError
+from otoc_ros.perception import Perception
+
+UP = np.array([0.0, 0.0, 1.0])
+
+
+@pytest.fixture(scope="module")
+def perception(tiny_bundle):
+    return Perception(tiny_bundle)
+
+
+def test_labels_come_back_on_the_callers_points_in_their_order(perception):
+    cloud, truth = small_scene(50)
+    holes = np.random.default_rng(0).random(len(cloud)) < 0.1
+    xyz = cloud.xyz.copy()
+    xyz[holes] = np.nan
+    found = perception(Cloud(xyz, cloud.rgb), UP)
+    assert (found.class_id[holes] == -1).all()
+    assert (found.instance[holes] == 0).all()
+    assert (found.confidence[holes] == 0).all()
+    assert (found.class_id[~holes] == truth.semantic[~holes]).mean() > 0.9
+    order = np.random.default_rng(1).permutation(len(cloud))
+    shuffled = perception(Cloud(xyz[order], cloud.rgb[order]), UP)
+    assert (shuffled.class_id == found.class_id[order]).mean() > 0.999
+
+
+def test_the_same_cloud_gives_the_same_labels_wherever_it_lies(perception):
+    cloud, _ = small_scene(51)
+    first, again = perception(cloud, UP), perception(cloud, UP)
+    np.testing.assert_array_equal(first.class_id, again.class_id)
+    np.testing.assert_array_equal(first.instance, again.instance)
+    np.testing.assert_array_equal(first.confidence, again.confidence)
+    far = perception(Cloud(cloud.xyz + np.float32([128, -64, 16]), cloud.rgb), UP)
+    assert (far.class_id == first.class_id).mean() > 0.99
+    assert len(far.objects) == len(first.objects)
+
+
+def test_objects_have_their_points_and_boxes_in_the_frame_of_the_cloud(perception):
+    cloud, _ = small_scene(52)
+    angle = np.deg2rad(35)
+    tilt = np.array(
+        [[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]]
+    )
+    tilted = Cloud((cloud.xyz @ tilt.T + [3, 2, 1]).astype(np.float32), cloud.rgb)
+    found = perception(tilted, tilt @ UP)
+    assert found.objects
+    assert [thing.id for thing in found.objects] == list(range(1, len(found.objects) + 1))
+    for thing in found.objects:
+        mine = tilted.xyz[found.instance == thing.id]
+        assert (found.class_id[found.instance == thing.id] == thing.class_id).all()
+        inside = (
+            np.abs((mine - thing.box.center) @ thing.box.rotation) <= thing.box.extent / 2 + 0.06
+        )
+        assert inside.all()
+        np.testing.assert_allclose(thing.box.rotation[:, 2], tilt @ UP, atol=1e-6)
+
+
+def test_the_live_pipeline_is_what_training_believes(trained_site, perception):
+    """ONNX against PyTorch, live preprocessing against that of training, on the same cloud."""
+    settings = training_settings(trained_site)
+    networks = Networks.fresh(trained_site, settings, torch.device("cpu"))
+    load_networks(round_folder(trained_site, 1) / "networks.safetensors", networks.named())
+    scene = trained_site.scenes(split="val")[0]
+    loaded = load_scene(scene, preprocessing(trained_site, settings))
+    nobody = clicked_labels((), loaded.prepared.n_supervoxels)
+    scores = network_scores(networks.theta, networks.relation, loaded.prepared, torch.device("cpu"))
+    belief = believe(loaded, scores, nobody, settings.propagation)
+    live = perception(scene.cloud(), UP)
+    expected = loaded.prepared.to_points(belief.max(axis=1)[loaded.prepared.supervoxel], fill=0)
+    np.testing.assert_allclose(live.confidence, expected, atol=1e-4)
+    best = belief.argmax(axis=1).astype(np.int32)[loaded.prepared.supervoxel]
+    np.testing.assert_array_equal(live.class_id, loaded.prepared.to_points(best, fill=-1))
+
+
+def test_clouds_that_hold_nothing_are_refused_in_one_line(perception):
+    for cloud in (Cloud(np.empty((0, 3))), Cloud(np.full((9, 3), np.nan))):
+        with pytest.raises(InputError, match="finite"):
+            perception(cloud)
+    perception(small_scene(53)[0], UP)  # and the next one is served
+
+
+def test_a_cloud_without_colour_is_labelled(perception):
+    cloud, truth = small_scene(54)
+    found = perception(Cloud(cloud.xyz), UP)
+    assert (found.class_id == truth.semantic).mean() > 0.6
+
+
+@pytest.mark.parametrize("name", ["unet.onnx", "relation.onnx", "propagator.onnx", "bundle.yaml"])
+def test_a_bundle_with_a_damaged_or_missing_file_is_refused(tiny_bundle, tmp_path, name):
+    copy = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    data = (copy / name).read_bytes()
+    (copy / name).write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError):
+        Perception(copy)
+    (copy / name).unlink()
+    with pytest.raises(InputError):
+        Perception(copy)
+
+
+def test_an_execution_provider_that_is_not_installed_is_named(tiny_bundle):
+    with pytest.raises(InputError, match="NoSuchExecutionProvider"):
+        Perception(tiny_bundle, providers=["NoSuchExecutionProvider"])
