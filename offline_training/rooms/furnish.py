@@ -27,6 +27,7 @@ _FOOTPRINTS: dict[str, tuple[tuple[float, float], tuple[str, ...]]] = {
     "flat": ((7.0, 4.2), ("flat",)),
 }
 THEMES = tuple(_FOOTPRINTS)
+_FLATS = (("living", "bedroom"), ("bedroom", "office"), ("kitchen", "living"))
 
 
 def furnished(draw: Draw, theme: str) -> Layout:
@@ -37,9 +38,7 @@ def furnished(draw: Draw, theme: str) -> Layout:
         _openings(layout)
         _doorways(layout)
         layout.close()
-        for part in {"flat": draw.pick((("living", "bedroom"), ("kitchen", "office")))}.get(
-            theme, (theme,)
-        ):
+        for part in draw.pick(_FLATS) if theme == "flat" else (theme,):
             _FURNISH[part](layout)
         _finish(layout)
         if len(layout.objects) >= MINIMUM_OBJECTS:
@@ -90,7 +89,7 @@ def _openings(layout: Layout) -> None:
         layout.open_wall(piece, wall, s, base, span)
         if base < 0.5:
             layout.keep_clear(wall, s, width, 0.3)
-        if draw.chance(0.55):
+        if draw.chance(0.8):
             _curtains(layout, wall, s, width, base, base + height)
 
 

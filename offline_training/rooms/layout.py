@@ -266,7 +266,9 @@ class Layout:
             return self.hang(piece, draw.anything(1.1, 1.5))
         if class_name == "lamp" and use == "ceiling":
             return self.somewhere(piece, hung=True)
-        if class_name in ("bookcase", "cabinet", "bed", "sofa") or use == "desk":
+        if class_name == "sofa":  # may also stand in the room, with its back to the rest of it
+            return self.against_wall(piece) or self.somewhere(piece)
+        if class_name in ("bookcase", "cabinet", "bed") or use == "desk":
             return self.against_wall(piece)
         if class_name in ("bin", "box", "plant", "lamp") and draw.chance(0.6):
             return self.against_wall(piece)
