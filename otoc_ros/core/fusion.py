@@ -18,6 +18,7 @@ import numpy as np
 from otoc_ros.core.compiled import compiled
 
 BORDER = 0.7  # a border of n edges is worth n^0.7: long ones hold the ragged edge of noisy depth
+BESIDE = 8  # regions that a border node tells apart, its own among them
 ROUNDS = 100  # β has grown by 2¹⁰⁰: only unconnected regions are left
 
 
@@ -48,8 +49,9 @@ def fuse(feature, first, other, count, min_size):  # type: ignore[no-untyped-def
         parent = np.arange(regions).astype(np.int32)
         left = regions
         for i in range(regions):
+            a = _root(parent, i)
             for e in range(first[i], first[i + 1]):
-                a, b = _root(parent, i), _root(parent, other[e])
+                b = _root(parent, other[e])
                 if a == b or left <= 1.5 * count:
                     continue
                 if _rise(mean, weight, a, b) <= beta * length[e] ** BORDER:
@@ -90,38 +92,23 @@ def exchange_borders(feature, first, other, label, count, smoothness, passes):  
         for c in range(width):
             total[label[v], c] += feature[v, c]
     mean = np.empty((count, width), np.float32)
-    near = np.empty(32, np.int32)
-    edges = np.empty(32, np.int32)
     for _ in range(passes):
         for region in range(count):
             for c in range(width):
                 mean[region, c] = total[region, c] / size[region]
-        border, start, beside = _borders(first, other, label)
+        border, near, edges = _borders(first, other, label)
         # Decided on the labels before the pass: a choice must not run on along the node order.
         chosen = np.empty(len(border), np.int32)
         for i in range(len(border)):
             v = border[i]
-            near[0] = label[v]
-            edges[0] = 0
-            found = 1
-            for e in range(start[i], start[i + 1]):
-                k = 0
-                while k < found and near[k] != beside[e]:
-                    k += 1
-                if k == found:
-                    if found == len(near):
-                        continue
-                    near[k] = beside[e]
-                    edges[k] = 0
-                    found += 1
-                edges[k] += 1
             least = np.inf
-            for k in range(found):
-                energy = -smoothness * edges[k]
-                for c in range(width):
-                    energy += (feature[v, c] - mean[near[k], c]) ** 2
+            for k in range(BESIDE):
+                region = near[i, k]
+                if region < 0:
+                    break
+                energy = -smoothness * edges[i, k] + _apart(feature, v, mean, region)
                 if energy < least:
-                    chosen[i], least = near[k], energy
+                    chosen[i], least = region, energy
         for i in range(len(border)):
             v, own = border[i], label[border[i]]
             if chosen[i] != own and size[own] > 1:
@@ -135,9 +122,11 @@ def exchange_borders(feature, first, other, label, count, smoothness, passes):  
 
 @compiled
 def _borders(first, other, label):  # type: ignore[no-untyped-def]
-    """The nodes next to another region, and the labels around each.
+    """The nodes next to another region: their own and up to seven adjacent regions, with edges.
 
-    Those around border[i] are beside[start[i] : start[i + 1]].
+    Returns:
+        border int32 [B]; near int32 [B, 8], the node's own region first, -1 past the last; edges
+        int32 [B, 8], how many lead there.
     """
     nodes = len(label)
     place = np.full(nodes, -1, np.int32)
@@ -155,27 +144,28 @@ def _borders(first, other, label):  # type: ignore[no-untyped-def]
                     place[j] = found
                     border[found] = j
                     found += 1
-    start = np.zeros(found + 1, np.int64)
-    for i in range(nodes):
-        for e in range(first[i], first[i + 1]):
-            for p in (place[i], place[other[e]]):
-                if p >= 0:
-                    start[p + 1] += 1
+    near = np.full((found, BESIDE), -1, np.int32)
+    edges = np.zeros((found, BESIDE), np.int32)
     for p in range(found):
-        start[p + 1] += start[p]
-    beside = np.empty(start[found], np.int32)
-    fill = start[:-1].copy()
+        near[p, 0] = label[border[p]]
     for i in range(nodes):
-        p = place[i]
         for e in range(first[i], first[i + 1]):
             j = other[e]
-            if p >= 0:
-                beside[fill[p]] = label[j]
-                fill[p] += 1
+            if place[i] >= 0:
+                _count(near, edges, place[i], label[j])
             if place[j] >= 0:
-                beside[fill[place[j]]] = label[i]
-                fill[place[j]] += 1
-    return border[:found].copy(), start, beside
+                _count(near, edges, place[j], label[i])
+    return border[:found].copy(), near, edges
+
+
+@compiled
+def _count(near, edges, p, region):  # type: ignore[no-untyped-def]
+    for k in range(BESIDE):
+        if near[p, k] < 0:
+            near[p, k] = region
+        if near[p, k] == region:
+            edges[p, k] += 1
+            return
 
 
 @compiled
@@ -346,14 +336,13 @@ def _contracted(first, other, length, new, count):  # type: ignore[no-untyped-de
 @compiled
 def _median_rise(mean, weight, first, other):  # type: ignore[no-untyped-def]
     """What fusing two nodes costs in the middle, so that the first round joins the likest half."""
-    step = max(1, len(other) // 20000)
-    rise = np.empty(len(other) // step + 1, np.float32)
+    step = max(1, (len(first) - 1) // 4000)
+    rise = np.empty(len(other), np.float32)
     found = 0
-    for i in range(len(first) - 1):
+    for i in range(0, len(first) - 1, step):
         for e in range(first[i], first[i + 1]):
-            if e % step == 0:
-                rise[found] = _rise(mean, weight, i, other[e])
-                found += 1
+            rise[found] = _rise(mean, weight, i, other[e])
+            found += 1
     return np.median(rise[:found]) + 1e-9 if found else 1e-9
 
 
@@ -383,18 +372,24 @@ def _root(parent, i):  # type: ignore[no-untyped-def]
 @compiled
 def _rise(mean, weight, a, b):  # type: ignore[no-untyped-def]
     """How much the sum of squared deviations rises when regions a and b become one."""
-    # Features come in threes; three sums at a time do not wait for each other.
-    one = two = three = np.float32(0.0)
-    for c in range(0, mean.shape[1], 3):
+    return weight[a] * weight[b] / (weight[a] + weight[b]) * _apart(mean, a, mean, b)
+
+
+@compiled
+def _apart(one, a, two, b):  # type: ignore[no-untyped-def]
+    """Squared distance of two rows, of a multiple of three columns."""
+    # Three sums at a time do not wait for each other.
+    first = second = third = np.float32(0.0)
+    for c in range(0, one.shape[1], 3):
         u, v, w = (
-            mean[a, c] - mean[b, c],
-            mean[a, c + 1] - mean[b, c + 1],
-            mean[a, c + 2] - mean[b, c + 2],
+            one[a, c] - two[b, c],
+            one[a, c + 1] - two[b, c + 1],
+            one[a, c + 2] - two[b, c + 2],
         )
-        one += u * u
-        two += v * v
-        three += w * w
-    return weight[a] * weight[b] / (weight[a] + weight[b]) * (one + two + three)
+        first += u * u
+        second += v * v
+        third += w * w
+    return first + second + third
 
 
 @compiled

@@ -67,6 +67,9 @@ def _normals(coords, xyz, radius):  # type: ignore[no-untyped-def]
             before[row + 1, 8] = before[row, 8] + y * z
 
     width = 2 * radius + 1
+    offset = np.empty(width * width, np.int64)
+    for shift in range(width * width):
+        offset[shift] = (np.int64(shift // width - radius) << 32) + (shift % width - radius)
     there = np.zeros(width * width, np.int64)  # per shift: the first column not yet passed
     near = np.empty(width * width, np.int64)
     low = np.empty(width * width, np.int64)
@@ -74,7 +77,7 @@ def _normals(coords, xyz, radius):  # type: ignore[no-untyped-def]
     for c in range(columns):
         found = 0
         for shift in range(width * width):
-            wanted = key[c] + (np.int64(shift // width - radius) << 32) + (shift % width - radius)
+            wanted = key[c] + offset[shift]
             d = there[shift]
             while d < columns and key[d] < wanted:
                 d += 1
@@ -84,14 +87,15 @@ def _normals(coords, xyz, radius):  # type: ignore[no-untyped-def]
                 low[found] = high[found] = start[d]
                 found += 1
         for i in range(start[c], start[c + 1]):
+            bottom, top = coords[i, 2] - radius, coords[i, 2] + radius
             n = 0
             sx = sy = sz = sxx = syy = szz = sxy = sxz = syz = 0.0
             for s in range(found):
                 end = start[near[s] + 1]
                 first, last = low[s], high[s]
-                while first < end and coords[first, 2] < coords[i, 2] - radius:
+                while first < end and coords[first, 2] < bottom:
                     first += 1
-                while last < end and coords[last, 2] <= coords[i, 2] + radius:
+                while last < end and coords[last, 2] <= top:
                     last += 1
                 low[s], high[s] = first, last
                 if last > first:

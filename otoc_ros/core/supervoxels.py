@@ -128,29 +128,29 @@ def _describe(xyz, rgb, normal, unit):  # type: ignore[no-untyped-def]
     return feature
 
 
+# Powers are slow and colours are noisy: tables of 4096 steps are enough.
+STEPS = 4096
+_UNIT = np.linspace(0, 1, STEPS + 1)
+LIGHT = np.where(_UNIT <= 0.04045, _UNIT / 12.92, ((_UNIT + 0.055) / 1.055) ** 2.4).astype("f4")
+LIGHTNESS = np.where(_UNIT > 0.008856, np.cbrt(_UNIT), 7.787 * _UNIT + 16 / 116).astype("f4")
+
+
 @compiled
 def _lab(red, green, blue):  # type: ignore[no-untyped-def]
     """CIE Lab (D65) of an sRGB colour in 0..1."""
-    r, g, b = _linear(red), _linear(green), _linear(blue)
-    x = _root_of_light((0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505)
-    y = _root_of_light(0.2126 * r + 0.7152 * g + 0.0722 * b)
-    z = _root_of_light((0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089)
+    r, g, b = _read(LIGHT, red), _read(LIGHT, green), _read(LIGHT, blue)
+    x = _read(LIGHTNESS, (0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505)
+    y = _read(LIGHTNESS, 0.2126 * r + 0.7152 * g + 0.0722 * b)
+    z = _read(LIGHTNESS, (0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089)
     return 116 * y - 16, 500 * (x - y), 200 * (y - z)
 
 
-_SRGB = np.linspace(0, 1, 4097)
-# Powers are slow and colours are noisy: a table of light by sRGB value is enough.
-LIGHT = np.where(_SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) ** 2.4)
-
-
 @compiled
-def _linear(value):  # type: ignore[no-untyped-def]
-    return LIGHT[int(min(max(value, 0.0), 1.0) * 4096 + 0.5)]
-
-
-@compiled
-def _root_of_light(value):  # type: ignore[no-untyped-def]
-    return np.cbrt(value) if value > 0.008856 else 7.787 * value + 16 / 116
+def _read(table, value):  # type: ignore[no-untyped-def]
+    """The table's value between its two nearest steps; 0..1, clipped."""
+    at = min(max(value, 0.0), 1.0) * STEPS
+    low = min(int(at), STEPS - 1)
+    return table[low] + (table[low + 1] - table[low]) * (at - low)
 
 
 @compiled
