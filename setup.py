@@ -68,7 +68,14 @@ setup(
             "spconv-cu120; python_version < '3.12' and platform_machine == 'x86_64'",
             "spconv-cu126; python_version >= '3.12' and platform_machine == 'x86_64'",
         ],
-        "train": ["torch>=2.4", "safetensors>=0.4", "onnx>=1.16", "trimesh>=4", "embreex"],
+        "train": [
+            "torch>=2.4",
+            "safetensors>=0.4",
+            "onnx>=1.16",
+            "trimesh>=4",
+            "embreex",
+            "pillow",
+        ],
         "label": ["viser>=0.2"],
         # ROS 2 Jazzy from unofficial wheels, where no ROS 2 is installed.
         "ros-dev": [
