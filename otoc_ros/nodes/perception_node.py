@@ -157,6 +157,7 @@ class PerceptionNode(LifecycleNode):
     def _load(self, path: Path) -> Serving:
         assert self._setup is not None
         log = self.get_logger()
+        log.info(f"loading bundle {path}; the first time after an installation, code is compiled")
         serving = load(path, self._setup.providers, self._setup.threads, log.warning)
         state = serving.state
         log.info(
