@@ -1,7 +1,7 @@
 # make demo                       the whole job on simulated rooms; OTOC_DATA=FOLDER: on recordings
 # make test                       ruff, mypy and every test
 # make lint                       ruff and mypy alone
-# Each sets up $(VENV) by itself; PYTHON=python3.12 and NUMPY=1.26.4 choose others for a new one.
+# Each sets up $(VENV) by itself. Others: make test VENV=.venv-numpy1 NUMPY=1 PYTHON=python3.12
 VENV ?= .venv
 export VENV PYTHON NUMPY OTOC_DATA
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the virtual environment $VENV ready, and returns at once when it already is.
-# With a ROS 2 sourced it builds on that one (and its NumPy 1.26); else ROS 2 comes from wheels.
+# With a ROS 2 sourced it builds on that one (and its NumPy 1); else ROS 2 comes from wheels.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv="${VENV:-.venv}"
@@ -33,8 +33,8 @@ else
   [[ -n "$python" ]] || fail "no ${PYTHON:-Python 3.10-3.13} found; install it: sudo apt install python3"
 fi
 
-numpy="${NUMPY:-}"
-[[ "$ros" == wheels || -n "$numpy" ]] || numpy="1.26.4" # ROS's own messages are built on NumPy 1
+numpy="${NUMPY:-$([[ "$ros" == wheels ]] && echo 2 || echo 1)}" # ROS builds its messages on NumPy 1
+[[ "$numpy" == [12] ]] || fail "NUMPY is $numpy; set it to 1 or 2"
 extras="train,cpu,label,test"
 [[ "$ros" != wheels ]] || extras="$extras,ros-dev"
 
@@ -42,7 +42,7 @@ version="$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
 stamp="$(
   {
     echo "$version $ros $numpy $extras"
-    cat setup.py setup.cfg pyproject.toml constraints.txt tools/setup_venv.sh
+    cat setup.py setup.cfg pyproject.toml constraints*.txt tools/setup_venv.sh
     [[ ! -d native ]] || find native -name "*.[ch]*" -type f | LC_ALL=C sort | xargs cat
   } | sha256sum | cut -d " " -f 1
 )"
@@ -62,9 +62,13 @@ fi
 touch "$venv/COLCON_IGNORE"
 
 constraints="constraints.txt"
-if [[ -n "$numpy" ]]; then
+if [[ "$numpy" == 1 ]]; then
   constraints="$venv/constraints.txt"
-  sed "s/^numpy==.*/numpy==$numpy/" constraints.txt >"$constraints"
+  {
+    cat constraints-numpy1.txt
+    awk -F "==" 'NR == FNR { replaced[$1]; next } !($1 in replaced)' \
+      constraints-numpy1.txt constraints.txt
+  } >"$constraints"
 fi
 echo "setup: installing the pinned packages into $venv (some minutes the first time)"
 PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip install --quiet --progress-bar on \
