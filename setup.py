@@ -76,7 +76,7 @@ setup(
             "embreex",
             "pillow",
         ],
-        "label": ["viser>=0.2"],
+        "label": ["viser>=1.1"],
         # ROS 2 Jazzy from unofficial wheels, where no ROS 2 is installed.
         "ros-dev": [
             "ros-jazzy-ament-index-python",

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from otoc_ros.cli import info, site, train
+from otoc_ros.cli import info, label, site, train
 from otoc_ros.core.errors import InputError
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ app.command("site")(site.create)
 app.command("import")(site.import_source)
 app.command("simulate-clicks")(site.simulate)
 app.command("rooms")(site.rooms)
+app.command("label")(label.label)
 app.command("train")(train.train)
 app.command("export")(train.export)
 app.command("evaluate")(train.evaluate)

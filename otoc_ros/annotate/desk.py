@@ -1,0 +1,108 @@
+"""What all windows share: the site's record, the scans in memory, and the server they talk to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import socket
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import viser
+
+from otoc_ros.annotate.gate import HEAD_LIMIT, LOCAL_NAMES, Gate, new_token
+from otoc_ros.annotate.page import Page
+from otoc_ros.annotate.record import SiteRecord
+from otoc_ros.annotate.scan import Scan
+from otoc_ros.core.errors import InputError
+from otoc_ros.site.site import Site
+
+SCANS_IN_MEMORY = 4  # a scan of a million points takes about 60 MB
+LOOK_EVERY = 0.5  # seconds until a window shows what another one said
+
+
+class Desk:
+    """Shared by the windows; safe to use from several threads."""
+
+    def __init__(self, site: Site) -> None:
+        self.record = SiteRecord(site)
+        names = list(self.record.scenes)
+        waiting = [name for name in names if not self.record.of(name).clicks]
+        self.last_scene = (waiting or names)[0]
+        self._scans: OrderedDict[str, Scan] = OrderedDict()
+        self._pages: dict[int, Page] = {}
+        self._lock = threading.Lock()
+        self._background = ThreadPoolExecutor(1, "super-voxels")
+
+    def scan(self, name: str) -> Scan:
+        """The scan of a scene, from memory where it was shown lately."""
+        with self._lock:
+            if name not in self._scans:
+                self._scans[name] = Scan.load(
+                    self.record.scenes[name], self.record.site.config.voxel_size, self._background
+                )
+                if len(self._scans) > SCANS_IN_MEMORY:
+                    self._scans.popitem(last=False)
+            self._scans.move_to_end(name)
+            return self._scans[name]
+
+    def enter(self, client: viser.ClientHandle) -> None:
+        """A window has connected, or come back after a lost connection."""
+        self._pages[client.client_id] = Page(client, self)
+
+    def leave(self, client: viser.ClientHandle) -> None:
+        """A window is gone."""
+        self._pages.pop(client.client_id, None)
+
+    def look_round(self) -> None:
+        """Let every window show what others have said."""
+        for page in list(self._pages.values()):
+            page.look_round()
+
+
+def serve(site: Site, host: str, port: int, announce: Callable[[str], None]) -> None:
+    """Serve the page until interrupted.
+
+    Args:
+        host: address to listen on. Any but this machine's own gets a secret into the link.
+        port: 0 = any free one.
+        announce: called with the link once the page is there.
+
+    Raises:
+        InputError: the site has no scenes, or the address cannot be listened on.
+    """
+    desk = Desk(site)
+    with contextlib.redirect_stdout(io.StringIO()):  # viser prints an address of its own
+        server = viser.ViserServer(host="127.0.0.1", port=0, label="otoc label", verbose=False)
+    try:
+        server.gui.configure_theme(
+            show_logo=False, show_share_button=False, dark_mode=True, brand_color=(70, 130, 180)
+        )
+        server.on_client_connect(desk.enter)
+        server.on_client_disconnect(desk.leave)
+        asyncio.run(_stand(desk, server.get_port(), host, port, announce))
+    finally:
+        with contextlib.redirect_stdout(io.StringIO()):
+            server.stop()
+
+
+async def _stand(
+    desk: Desk, inner_port: int, host: str, port: int, announce: Callable[[str], None]
+) -> None:
+    token = "" if host in LOCAL_NAMES else new_token()
+    try:
+        gate = await asyncio.start_server(Gate(inner_port, token), host, port, limit=HEAD_LIMIT)
+    except OSError as error:
+        raise InputError(
+            f"cannot listen on {host} port {port}: {error.strerror}; choose another --port"
+        ) from error
+    bound = gate.sockets[0].getsockname()[1]
+    name = socket.gethostname() if host in ("0.0.0.0", "::") else host
+    announce(f"http://{name}:{bound}/" + (f"{token}/" if token else ""))
+    async with gate:
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.to_thread(desk.look_round)
