@@ -29,7 +29,7 @@ class Desk:
 
     def __init__(self, site: Site) -> None:
         self.record = SiteRecord(site)
-        names = list(self.record.scenes)
+        names = self.record.to_label
         waiting = [name for name in names if not self.record.of(name).clicks]
         self.last_scene = (waiting or names)[0]
         self._scans: OrderedDict[str, Scan] = OrderedDict()
@@ -38,7 +38,13 @@ class Desk:
         self._background = ThreadPoolExecutor(1, "super-voxels")
 
     def scan(self, name: str) -> Scan:
-        """The scan of a scene, from memory where it was shown lately."""
+        """The scan of a scene, from memory where it was shown lately.
+
+        Raises:
+            InputError: there is no such scene, or its scan is damaged.
+        """
+        if name not in self.record.scenes:
+            raise InputError(f"the site has no scene {name!r}")
         with self._lock:
             if name not in self._scans:
                 self._scans[name] = Scan.load(

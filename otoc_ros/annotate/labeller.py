@@ -66,7 +66,7 @@ class Labeller:
         """
         if now - self._last_click < BOUNCE:
             return None
-        seconds = self._watch.take(now)
+        seconds = self._watch.worked(now)
 
         def say(record: SceneRecord) -> Click:
             subject = self._subject(record) if same_object else None
@@ -86,6 +86,7 @@ class Labeller:
             )
 
         click = self._record.append(self.scene, say)
+        self._watch.restart()
         self._last_click = now
         self._mine.append(click.id)
         self.selected = click.id

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 KEYS = "1234567890"
 NO_CLICK = "–"
+COMPLAINT_SECONDS = 8.0
 HELP = (
     "**Click** one point of each object; **shift**-click adds to the same object. "
     "**1–0** class, **Ctrl-Z** undo, **V** view, **N** / **P** next and previous scene. "
@@ -39,9 +41,7 @@ def _action(method: Callable[..., None]) -> Callable[..., None]:
             try:
                 method(self, *arguments)
             except InputError as error:
-                self.client.add_notification(
-                    "Not done", str(error), color="red", auto_close_seconds=8
-                )
+                self.complain(str(error))
 
     return guarded
 
@@ -57,9 +57,20 @@ class Page:
         self._labeller = Labeller(desk.record, desk.last_scene, time.monotonic())
         self._stage = Stage(client, self._config.classes)
         self._seen: Any = None
+        self._complaint = "", 0.0  # what was said last, and how long it stays
         self._add_controls()
         self._bind()
         self.open_scene(self._labeller.scene)
+
+    def complain(self, message: str) -> None:
+        """Say what was refused, once while it can be read, and set the controls back."""
+        if message != self._complaint[0] or time.monotonic() > self._complaint[1]:
+            self._complaint = message, time.monotonic() + COMPLAINT_SECONDS
+            self.client.add_notification(
+                "Not done", message, color="red", auto_close_seconds=COMPLAINT_SECONDS
+            )
+        with suppress(InputError):  # it may be the very reason
+            self._show_state()
 
     def _add_controls(self) -> None:
         gui: Any = self.client.gui  # its handles take values that its types call read-only
@@ -87,7 +98,8 @@ class Page:
             # Without a client the program itself has set the value.
             control.on_update(lambda event: act(control.value) if event.client else None)
 
-        chosen(self._scene, lambda label: self.open_scene(self._names[label]))
+        # Counts in the label may have changed since it was sent; names hold no space.
+        chosen(self._scene, lambda label: self.open_scene(label.partition(" ")[0]))
         chosen(self._class, self.choose_class)
         chosen(self._view, lambda _: self.redraw())
         chosen(self._size, lambda _: self.redraw())
@@ -145,6 +157,8 @@ class Page:
     @_action
     def click(self, event: viser.SceneClickEvent, now: float, shift: bool) -> None:
         scan = self._stage.scan
+        if scan is None:
+            return
         row = scan.picker.pick(event.ray_origin, event.ray_direction, self._stage.ceiling)
         if row is None:
             self._labeller.sign(now)
@@ -199,25 +213,25 @@ class Page:
         record, labeller = self._desk.record, self._labeller
         known = {name: record.of(name) for name in record.scenes}
         self._seen = [entry.stamp for entry in known.values()]
-        self._names = {
-            f"{name} · {len(entry.clicks)}" if entry.clicks else name: name
+        labels = {
+            name: f"{name} · {len(entry.clicks)}" if entry.clicks else name
             for name, entry in known.items()
         }
-        labels = {name: label for label, name in self._names.items()}
-        _set_options(self._scene, tuple(self._names), labels[labeller.scene])
+        _set_options(self._scene, tuple(labels.values()), labels[labeller.scene])
         self._class.value = labeller.class_name
         self._ids = {
             f"{number}: {title(click)}": click.id for number, click in enumerate(labeller.clicks, 1)
         }
         selected = [label for label, name in self._ids.items() if name == labeller.selected]
         _set_options(self._list, (NO_CLICK, *self._ids), selected[0] if selected else NO_CLICK)
-        here, begun = known[labeller.scene], sum(bool(entry.clicks) for entry in known.values())
+        here = known[labeller.scene]
+        begun = sum(bool(known[name].clicks) for name in record.to_label)
         spent = sum(entry.seconds for entry in known.values()) / 60
         left = record.projected_seconds()
         self._status.content = _box(
             f"<b>{len(here.clicks)} click{'s' * (len(here.clicks) != 1)}</b> here "
             f"in {here.seconds / 60:.1f} min<br>"
-            f"{begun} of {len(known)} scenes begun, {spent:.1f} min"
+            f"{begun} of {len(record.to_label)} scenes begun, {spent:.1f} min"
             + (f", about {left / 60:.0f} min to go" if left else "")
         )
         self._legend.content = _box(

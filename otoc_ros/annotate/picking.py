@@ -48,7 +48,7 @@ class RayPicker:
     def _first(
         self, origin: NDArray[np.float64], way: NDArray[np.float64], ceiling: float, radius: float
     ) -> int | None:
-        begin, end = self._within(origin, way, ceiling, radius)
+        begin, end = self._within(origin, way, radius)
         if begin >= end:
             return None
         along = np.arange(begin, end + radius, radius)
@@ -67,12 +67,10 @@ class RayPicker:
         return None
 
     def _within(
-        self, origin: NDArray[np.float64], way: NDArray[np.float64], ceiling: float, margin: float
+        self, origin: NDArray[np.float64], way: NDArray[np.float64], margin: float
     ) -> tuple[float, float]:
-        """Where a ray enters and leaves the box around the points that are shown."""
-        low = self._tree.mins - margin
-        high = self._tree.maxes + margin
-        high[2] = min(high[2], ceiling + margin)
+        """Where a ray enters and leaves the box around the points."""
+        low, high = self._tree.mins - margin, self._tree.maxes + margin
         with np.errstate(divide="ignore", invalid="ignore"):
             walls = np.stack([low - origin, high - origin]) / way
         parallel = way == 0

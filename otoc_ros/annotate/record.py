@@ -36,6 +36,8 @@ class SiteRecord:
         self.scenes: dict[str, Scene] = {scene.name: scene for scene in site.scenes()}
         if not self.scenes:
             raise InputError(f"site {site.path} has no scenes; bring some in with `otoc import`")
+        training = [name for name, scene in self.scenes.items() if scene.meta.split == "train"]
+        self.to_label: list[str] = training or list(self.scenes)  # clicks elsewhere teach nothing
         self._known: dict[str, SceneRecord] = {}
         self._lock = threading.RLock()
 
@@ -66,8 +68,8 @@ class SiteRecord:
             return event
 
     def projected_seconds(self) -> float | None:
-        """A guess of the time that the scenes without clicks will take; None before any click."""
-        records = [self.of(name) for name in self.scenes]
+        """A guess of the time that scenes still to label will take; None before any click."""
+        records = [self.of(name) for name in self.to_label]
         done = [record.seconds for record in records if record.clicks]
         if not done:
             return None

@@ -31,7 +31,7 @@ class Stage:
         self._pins: list[viser.SceneNodeHandle] = []
         self._points: viser.PointCloudHandle | None = None
         self._sent: tuple[Scan, float] | None = None
-        self.scan: Scan
+        self.scan: Scan | None = None
         self.ceiling = 0.0
         self.top = 0.0
 
@@ -56,7 +56,8 @@ class Stage:
             view: one of `paint.VIEWS`. size: of the points, 1 = they just touch.
             clicks: that hold; chosen: id of the one that is shown most clearly.
         """
-        scan = self.scan
+        if (scan := self.scan) is None:
+            return
         rows = scan.drawn(self.ceiling)
         segments = scan.found_segments()
         supervoxel = None if segments is None else segments.of_point[rows]
@@ -81,7 +82,7 @@ class Stage:
                     precision="float32",
                 )
                 self._sent = scan, self.ceiling
-            self._draw_pins(clicks, chosen)
+            self._draw_pins(scan, clicks, chosen)
 
     def _tinted(
         self,
@@ -99,13 +100,13 @@ class Stage:
         of_point = segments.of_point[rows]
         return tint(colors, label[of_point], is_chosen[of_point], self._colors)
 
-    def _draw_pins(self, clicks: Sequence[Click], chosen: str | None) -> None:
+    def _draw_pins(self, scan: Scan, clicks: Sequence[Click], chosen: str | None) -> None:
         """A head in its class's colour on a stem; the chosen one is larger and named."""
         for node in self._pins:
             node.remove()
         self._pins = []
         pins = [
-            (self.scan.shown_position(click.position), click)
+            (scan.shown_position(click.position), click)
             for click in clicks
             if click.position and click.class_name
         ]

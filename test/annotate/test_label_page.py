@@ -59,6 +59,9 @@ def middle(tab: Tab) -> tuple[float, float]:
 
 @pytest.mark.skipif(BINARY is None, reason="needs Chromium: apt install chromium")
 def test_click_undo_reload_and_a_second_window(site: Site, tmp_path: Path) -> None:
+    broken = site.add_scene("broken", site.scene("a").cloud())
+    scan = broken.path / "scan.ply"
+    scan.write_bytes(scan.read_bytes()[:5000])
     with page(site) as link, browser(tmp_path / "profile") as chromium, chromium.tab(link) as tab:
         shows(tab, "0 clicks here")
         wait(lambda: tab.run("!!document.querySelector('canvas')"), SLOW)
@@ -107,6 +110,11 @@ def test_click_undo_reload_and_a_second_window(site: Site, tmp_path: Path) -> No
         tab.press("n", "KeyN")
         shows(tab, "0 clicks here")
         assert lines(site, "b") == []
+        tab.press("n", "KeyN")  # a scene whose scan is cut short
+        shows(tab, "Not done")
+        tab.click(*middle(tab))
+        shows(tab, "1 click here")
+        assert len(lines(site, "b")) == 1
         tab.screenshot(tmp_path / "page.png")
         assert (tmp_path / "page.png").stat().st_size > 10_000
         assert tab.errors == []

@@ -45,6 +45,24 @@ def test_another_click_on_an_object_keeps_its_class(labeller: Labeller) -> None:
     assert again is not None and (again.class_name, again.object) == ("box", 1)
 
 
+def test_a_click_chosen_in_the_list_says_which_object_is_meant(labeller: Labeller) -> None:
+    first = labeller.click(HERE, 1)
+    labeller.click(THERE, 2)
+    assert first is not None
+    labeller.selected = first.id
+    again = labeller.click(HERE, 3, same_object=True)
+    assert again is not None and again.object == first.object
+
+
+def test_stuff_is_no_object_to_go_on_with(labeller: Labeller) -> None:
+    labeller.choose("floor", 0)
+    labeller.click(HERE, 1)
+    labeller.click(THERE, 2)
+    labeller.undo(3)
+    with pytest.raises(InputError, match="click on the object once first"):
+        labeller.click(THERE, 4, same_object=True)
+
+
 def test_same_object_without_an_object_says_so(labeller: Labeller) -> None:
     with pytest.raises(InputError, match="click on the object once first"):
         labeller.click(HERE, 1, same_object=True)
@@ -119,6 +137,8 @@ def test_a_refused_click_changes_nothing(labeller: Labeller) -> None:
     with pytest.raises(InputError, match="outside the cloud"):
         labeller.click((0.0, 0.0, 0.0), 1)
     assert labeller.clicks == () and labeller.selected is None
+    click = labeller.click(HERE, 3)
+    assert click is not None and click.seconds == 3
 
 
 def test_seconds_are_told_and_pauses_left_out(labeller: Labeller, record: SiteRecord) -> None:
@@ -138,9 +158,16 @@ def test_stopwatch() -> None:
     watch = Stopwatch(10)
     watch.sign(12)
     watch.sign(11)  # signs of two threads may come in the wrong order
-    assert watch.take(15) == 5
-    assert watch.take(15 + PAUSE) == PAUSE
-    assert watch.take(16 + 3 * PAUSE) == 0
+    assert watch.worked(15) == 5
+    watch.restart()
+    assert watch.worked(15 + PAUSE) == PAUSE
+    assert watch.worked(16 + 3 * PAUSE) == PAUSE
+
+
+def test_only_training_scenes_are_to_do(site: Site) -> None:
+    site.add_scene("v", site.scene("a").cloud(), split="val")
+    record = SiteRecord(site)
+    assert record.to_label == ["a", "b"] and list(record.scenes) == ["a", "b", "v"]
 
 
 def test_unknown_class_and_empty_site(labeller: Labeller, site: Site, tmp_path) -> None:

@@ -63,5 +63,17 @@ def test_no_ray_hits_nothing(direction: tuple[float, float, float]) -> None:
 
 
 def test_a_wider_ray_finds_points_that_lie_apart() -> None:
-    sparse = RayPicker(sheet(0.0)[::5], STEP)
-    assert sparse.pick((0.013, 0.017, 3.0), (0, 0, -1)) is not None
+    sparse = RayPicker(sheet(0.0)[::5], STEP)  # rows of points 10 cm apart
+    assert sparse.pick((0.05, 0.017, 3.0), (0, 0, -1)) is not None
+
+
+def test_the_point_nearest_to_the_ray_is_taken() -> None:
+    rng = np.random.default_rng(0)
+    for x, y in rng.uniform(-0.9, 0.9, (20, 2)):
+        row = PICKER.pick((x, y, 5.0), (0, 0, -1))
+        assert row is not None and np.abs(LAYERS[row, :2] - [x, y]).max() <= 0.51 * STEP
+
+
+def test_along_the_very_edge_of_the_box_around_the_points() -> None:
+    points = np.array([[0, 0, 0], [4, 4, 0]], np.float32)
+    assert RayPicker(points, 1.0).pick((-1.0, 0.0, 5.0), (0, 0, -1)) == 0
