@@ -74,7 +74,7 @@ setup(
             "onnx>=1.16",
             "trimesh>=4",
             "embreex",
-            "pillow",
+            "pillow>=10.1",
         ],
         "label": ["viser>=1.1"],
         # ROS 2 Jazzy from unofficial wheels, where no ROS 2 is installed.

@@ -115,9 +115,9 @@ def _learnt(material: Material, scene: Scene) -> list[Picture]:
         ),
         (
             canvas.labelled(taught, classes),
-            "What was learnt from at last",
-            f"{_share(taught)} of the points: clicks and pseudo labels after {rounds} rounds of "
-            "training and propagation.",
+            "After the last round",
+            f"{_share(taught)} of the points: clicks and pseudo labels after {rounds} "
+            f"round{'s' * (rounds != 1)} of training and propagation.",
         ),
         (canvas.classes(truth.semantic, classes), "True classes", "Ground truth; never shown."),
         (canvas.objects(truth.instance), "True objects", "Ground truth; never shown."),

@@ -22,6 +22,7 @@ from otoc_ros.core.errors import InputError
 START = 180.0  # seconds that the node may take to load its bundle and compile its loops
 SILENCE = 30.0  # seconds without labels after which no more are waited for
 MEAN, HIGHEST = " mean [ms]", " max [ms]"  # what the node says of each stage every second
+PAUSE = 5.0  # the same, once the player has ended and the node says that it is done
 SETTLE = 1.5  # seconds; endpoints find each other, the last diagnostics arrive
 
 
@@ -48,10 +49,12 @@ class LiveRun:
     """What came out of the node.
 
     Attributes:
+        rate: Hz at which the clouds were played.
         markers: marker arrays received.
         diagnostics: values of every second in which the node was active.
     """
 
+    rate: float
     clouds: list[LiveCloud]
     markers: int
     diagnostics: list[dict[str, str]]
@@ -97,6 +100,8 @@ def run_live(
     # A domain of our own, and nothing leaves this machine.
     env = {**os.environ, "ROS_DOMAIN_ID": str(1 + os.getpid() % 100)}
     env["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    if env.get("ROS_DISTRO") == "humble":  # which does not know it yet
+        env["ROS_LOCALHOST_ONLY"] = "1"
     node = ["perception_node", "--ros-args", "-p", f"bundle:={bundle}", "-p", "autostart:=true"]
     node += ["-p", "reliability:=reliable"]
     with (
@@ -110,7 +115,7 @@ def run_live(
             arrived = _follow(out, count, player, (recorder, perception), folder, on_label)
         if arrived:
             time.sleep(SETTLE)
-    return _read(out)
+    return _read(out, rate)
 
 
 @contextmanager
@@ -179,13 +184,23 @@ def _follow(
         if now > arrived:
             arrived, last = now, time.monotonic()
             on_label(arrived)
-        if time.monotonic() - last > SILENCE:
+        silent = time.monotonic() - last
+        if silent > SILENCE or (player.poll() == 0 and silent > PAUSE and _idle(out)):
             break
         time.sleep(0.05)
     return arrived
 
 
-def _read(out: Path) -> LiveRun:
+def _idle(out: Path) -> bool:
+    """Whether the node has done with every cloud that it received."""
+    status = [line["values"] for line in _lines(out / "diagnostics.jsonl")]
+    if not status or "received" not in status[-1]:
+        return False
+    done = sum(int(status[-1][each]) for each in ("labelled", "dropped", "unwatched", "rejected"))
+    return int(status[-1]["received"]) == done > 0
+
+
+def _read(out: Path, rate: float) -> LiveRun:
     markers = {line["stamp_ns"]: line["boxes"] for line in _lines(out / "markers.jsonl")}
     clouds = []
     for path in sorted((out / "labels").glob("*.npz")):
@@ -202,7 +217,9 @@ def _read(out: Path) -> LiveRun:
                 )
             )
     status = [line["values"] for line in _lines(out / "diagnostics.jsonl")]
-    return LiveRun(clouds, len(markers), [values for values in status if "received" in values])
+    return LiveRun(
+        rate, clouds, len(markers), [values for values in status if "received" in values]
+    )
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ body { margin: 0; background: var(--ground); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
 main { max-width: 1240px; margin: 0 auto; padding: 48px 24px 64px; }
 h1 { font-size: 38px; line-height: 1.15; letter-spacing: -0.02em; margin: 0 0 12px; }
+.eyebrow { color: var(--accent); font-weight: 650; font-size: 15px; margin: 0 0 6px; }
 h2 { font-size: 23px; letter-spacing: -0.01em; margin: 56px 0 6px; }
 h3 { font-size: 15px; margin: 0 0 10px; }
 p { margin: 0 0 14px; max-width: 78ch; }
@@ -47,10 +48,10 @@ figcaption b { color: var(--ink); display: block; font-size: 15px; }
   padding: 0; list-style: none; }
 .legend i { display: inline-block; width: 12px; height: 12px; border-radius: 4px;
   margin-right: 6px; vertical-align: -1px; border: 1px solid #0002; }
-.tables { display: grid; grid-template-columns: repeat(auto-fit, minmax(360px, 1fr)); gap: 18px;
-  align-items: start; margin-top: 18px; }
+.tables { columns: 2; column-gap: 18px; margin-top: 18px; }
+@media (max-width: 860px) { .tables { columns: 1; } }
 .table { background: var(--card); border: 1px solid var(--line); border-radius: 14px;
-  padding: 18px; overflow-x: auto; }
+  padding: 18px; overflow-x: auto; break-inside: avoid; margin-bottom: 18px; }
 table { border-collapse: collapse; width: 100%; font-size: 14.5px;
   font-variant-numeric: tabular-nums; }
 th { text-align: right; font-weight: 600; color: var(--soft); padding: 4px 8px;
@@ -143,6 +144,6 @@ def picture_data(picture: Image.Image) -> str:
 
 
 def _cell(text: str) -> str:
-    if isinstance(text, Bar):
+    if isinstance(text, Bar) and text.share > 0.005:
         return f'<td style="--share:{100 * text.share:.1f}%">{escape(text)}</td>'
     return f"<td>{escape(text)}</td>"

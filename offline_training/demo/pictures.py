@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from scipy.spatial import cKDTree
 
+from offline_training.demo.drawing import draw_boxes, draw_pins
 from offline_training.demo.palette import class_colors, neighbour_colors, object_colors
 from offline_training.demo.splat import F64, View, rasterize
 from offline_training.demo.viewpoint import fitted, room_view
@@ -28,13 +30,12 @@ Mask = NDArray[np.bool_]
 SIZE = (680, 520)  # pixels of a scene's picture
 SHELL = ("wall", "ceiling", "door", "window", "picture", "curtain")  # may stand in the way
 ROOM_DISC, VIEW_DISC = 0.015, 0.0045  # metres; radius of a point's disc
+ROOM_GRAIN, VIEW_GRAIN = 0.04, 0.012  # metres; surfaces are lit as if they were even over this
+CAMERA_GRAIN = 0.015  # of the distance, as a camera's noise grows
 VIEW_ANGLE = 30.0  # degrees of a picture of a single view
 PIN_REACH = 0.03  # metres from a click to a point that is shown
 PHOTO_SHADE = 0.55  # a colour photo has light of its own
-FADED = 0.28  # of the colour that remains where nothing is said
-OVERLAY = 3  # drawings are made this much larger, which smooths them
-
-Draw = Callable[[ImageDraw.ImageDraw, float], None]
+PALE, FADED = 222, 0.2  # where nothing is said: this grey, with so much of the photo's contrast
 
 
 class Canvas:
@@ -45,15 +46,17 @@ class Canvas:
         rotation: float [3, 3], aligned = xyz @ rotation.T, z up.
         view: in the aligned frame; None: a camera's view from where the camera stood.
         keep: bool [N], what is not cut away.
-        disc: metres, radius of a point.
+        disc: metres, radius of a point. grain: metres over which the surface is taken for even.
     """
 
-    def __init__(self, cloud: Cloud, rotation: F64, view: View, keep: Mask, disc: float) -> None:
+    def __init__(
+        self, cloud: Cloud, rotation: F64, view: View, keep: Mask, disc: float, grain: float
+    ) -> None:
         self.rows = np.flatnonzero(keep & np.isfinite(cloud.xyz).all(axis=1))
         self.rotation, self.view = rotation, view
         self.rgb = np.full((len(cloud), 3), 150, np.uint8) if cloud.rgb is None else cloud.rgb
         self.xyz = cloud.xyz[self.rows].astype(np.float64) @ rotation.T
-        normal = point_normals(self.xyz, 2.5 * disc)
+        normal = point_normals(self.xyz, grain)
         self.raster = rasterize(self.xyz, normal, view, disc)
 
     def photo(self) -> Image.Image:
@@ -79,9 +82,8 @@ class Canvas:
 
     def labelled(self, class_id: I32, classes: Sequence[ClassInfo]) -> Image.Image:
         """Classes where they are known, a faded photo elsewhere."""
-        grey = self.rgb.mean(axis=1, keepdims=True)
-        faded = 255 - FADED * (255 - (0.3 * self.rgb + 0.7 * grey))
-        colors = np.where(class_id[:, None] >= 0, class_colors(classes)[class_id], faded * 0.94)
+        pale = PALE + FADED * (self.rgb.mean(axis=1, keepdims=True) - PALE)
+        colors = np.where(class_id[:, None] >= 0, class_colors(classes)[class_id], pale)
         return self.colored(colors.astype(np.uint8))
 
     def with_pins(
@@ -91,48 +93,13 @@ class Canvas:
         known = [click for click in clicks if click.position is not None]
         places = np.array([click.position for click in known], np.float64).reshape(-1, 3)
         shown = cKDTree(self.xyz).query(places @ self.rotation.T)[0] < PIN_REACH
-        pixels, depth = self.view.project(places[shown] @ self.rotation.T)
-        names = [known[row].class_name for row in np.flatnonzero(shown)]
-        colors = {known.name: known.color for known in classes}
+        colors = {each.name: each.color for each in classes}
+        chosen = [colors[known[row].class_name or ""] for row in np.flatnonzero(shown)]
+        return draw_pins(picture, places[shown] @ self.rotation.T, chosen, self.view)
 
-        def draw(on: ImageDraw.ImageDraw, scale: float) -> None:
-            for row in np.argsort(-depth):
-                x, y = pixels[row] * scale
-                _pin(on, x, y, scale, colors[names[row] or ""])
-
-        return overlay(picture, draw)
-
-    def with_boxes(
-        self, picture: Image.Image, boxes: Sequence[dict[str, object]], names: bool = True
-    ) -> Image.Image:
+    def with_boxes(self, picture: Image.Image, boxes: Sequence[dict[str, Any]]) -> Image.Image:
         """The boxes that the node published, each with its name."""
-
-        def draw(on: ImageDraw.ImageDraw, scale: float) -> None:
-            font = ImageFont.load_default(11 * scale)
-            tags = []
-            for box in boxes:
-                ends, depth = self.view.project(np.array(box["lines"]) @ self.rotation.T)
-                if (depth <= 0.1).any():
-                    continue
-                color = tuple(round(255 * part) for part in box["color"])  # type: ignore[attr-defined]
-                for a, b in (ends.reshape(-1, 2, 2) * scale).tolist():
-                    on.line([tuple(a), tuple(b)], fill=(20, 22, 26, 160), width=round(3.2 * scale))
-                for a, b in (ends.reshape(-1, 2, 2) * scale).tolist():
-                    on.line([tuple(a), tuple(b)], fill=(*color, 255), width=round(1.6 * scale))
-                tags.append((ends.min(0) * scale, str(box["text"]), color))
-            for (x, y), text, color in tags if names else ():
-                left, top, right, bottom = on.textbbox((x, y), text, font=font)
-                pad = 3 * scale
-                lift = bottom - top + 2 * pad
-                y = max(y, lift)
-                on.rounded_rectangle(
-                    (left - pad, y - lift, right + pad, y), radius=pad, fill=(*color, 235)
-                )
-                bright = np.dot(color, (0.299, 0.587, 0.114)) > 140
-                ink = (20, 22, 26, 255) if bright else (255, 255, 255, 255)
-                on.text((x, y - lift / 2), text, fill=ink, font=font, anchor="lm")
-
-        return overlay(picture, draw)
+        return draw_boxes(picture, boxes, self.rotation, self.view)
 
 
 def scene_canvas(scene: Scene, cloud: Cloud, semantic: I32, showroom: bool) -> Canvas:
@@ -148,18 +115,18 @@ def scene_canvas(scene: Scene, cloud: Cloud, semantic: I32, showroom: bool) -> C
         thing = np.array([known.kind == "thing" for known in scene.classes] + [False])[semantic]
         view, inside = room_view(
             xyz[finite],
-            point_normals(xyz[finite], 0.04),
+            point_normals(xyz[finite], ROOM_GRAIN),
             shell[finite],
             (thing & ~shell)[finite],
             SIZE,
         )
         keep = finite.copy()
         keep[finite] = inside
-        return Canvas(cloud, rotation, view, keep, ROOM_DISC)
+        return Canvas(cloud, rotation, view, keep, ROOM_DISC, ROOM_GRAIN)
     # From the camera, which is at the origin: from anywhere else its shadows are holes.
     back = -np.median(xyz[finite], axis=0)
     view = fitted(xyz[finite], back / np.linalg.norm(back), VIEW_ANGLE, SIZE)
-    return Canvas(cloud, rotation, view, finite, VIEW_DISC)
+    return Canvas(cloud, rotation, view, finite, VIEW_DISC, VIEW_GRAIN)
 
 
 def camera_canvas(cloud: Cloud, shape: tuple[int, int]) -> Canvas:
@@ -173,7 +140,8 @@ def camera_canvas(cloud: Cloud, shape: tuple[int, int]) -> Canvas:
     angle = 2 * np.rad2deg(np.arctan(width / 2 / focal))
     level = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])  # as if it looked along the floor
     view = View(np.zeros(3), np.array([0, 1.0, 0]), np.array([0, 0, 1.0]), angle, (width, height))
-    return Canvas(cloud, level, view, finite, VIEW_DISC)
+    away = float(np.median(z))
+    return Canvas(cloud, level, view, finite, away / focal, CAMERA_GRAIN * away)
 
 
 def point_normals(xyz: F64, voxel: float) -> F64:
@@ -181,31 +149,3 @@ def point_normals(xyz: F64, voxel: float) -> F64:
     grid = voxelize(xyz, voxel)
     normal = voxel_normals(grid.coords, mean_per_voxel(xyz - grid.origin, grid))
     return normal[grid.voxel_of_point].astype(np.float64)
-
-
-def overlay(picture: Image.Image, draw: Draw) -> Image.Image:
-    """Draw on a picture with smooth edges."""
-    sheet = Image.new("RGBA", (picture.width * OVERLAY, picture.height * OVERLAY), (0, 0, 0, 0))
-    draw(ImageDraw.Draw(sheet), OVERLAY)
-    return Image.alpha_composite(picture, sheet.resize(picture.size, Image.Resampling.LANCZOS))
-
-
-def _pin(
-    on: ImageDraw.ImageDraw, x: float, y: float, scale: float, color: tuple[int, int, int]
-) -> None:
-    radius, height = 6.0 * scale, 17 * scale
-    ring = 1.6 * scale
-    on.ellipse((x - 4 * scale, y - 2 * scale, x + 4 * scale, y + 2 * scale), fill=(0, 0, 0, 110))
-    for grow, ink in ((ring, (255, 255, 255, 255)), (0.0, (*color, 255))):
-        head = y - height
-        wide = (radius + grow) * 0.86
-        on.polygon(
-            [(x - wide, head + 0.5 * radius), (x + wide, head + 0.5 * radius), (x, y + grow)],
-            fill=ink,
-        )
-        on.ellipse(
-            (x - radius - grow, head - radius - grow, x + radius + grow, head + radius + grow),
-            fill=ink,
-        )
-    dot = 2.1 * scale
-    on.ellipse((x - dot, y - height - dot, x + dot, y - height + dot), fill=(255, 255, 255, 255))

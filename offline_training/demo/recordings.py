@@ -7,7 +7,9 @@ The views are `tabletop/learnNN.npz` below the folder of recordings: xyz, rgb, p
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +47,8 @@ def real_material(recordings: Path, folder: Path, progress: Progress) -> Materia
         raise InputError(f"{recordings} has no tabletop_bag; point OTOC_DATA at the recordings")
     site = _make_site(recordings, folder / "site", progress)
     messages = progress.track(list(read_bag(bag)), description="read the bag")
-    truth = {message.stamp_ns: _truth_of(message.cloud, site) for message in messages}
+    known = [_Known(cKDTree(view.cloud().xyz), view.truth()) for view in site.scenes(split="val")]
+    truth = {message.stamp_ns: _truth_of(message.cloud, known) for message in messages}
     return Material(
         title="Recordings of a tabletop",
         origin=(
@@ -113,18 +116,22 @@ def _richest(site: Site, split: Split) -> str:
     return max(site.scenes(split=split), key=objects).name
 
 
-def _truth_of(cloud: Cloud, site: Site) -> Truth | None:
+class _Known(NamedTuple):
+    """Where the points of a view are, and what they are."""
+
+    points: cKDTree
+    truth: Truth | None
+
+
+def _truth_of(cloud: Cloud, views: Sequence[_Known]) -> Truth | None:
     """Truth of a message, from the thinned view that was made of it; None where there is none."""
     finite = np.flatnonzero(np.isfinite(cloud.xyz).all(axis=1))
-    some = cloud.xyz[finite[:: len(finite) // 2000 + 1]]
-    views = site.scenes(split="val")
-    trees = [cKDTree(view.cloud().xyz) for view in views]
-    apart = [float(np.median(tree.query(some)[0])) for tree in trees]
-    best = int(np.argmin(apart))
-    known = views[best].truth()
-    if apart[best] > SAME or known is None:
+    some = cloud.xyz[finite[:: len(finite) // 500 + 1]]
+    apart = [float(np.median(view.points.query(some)[0])) for view in views]
+    points, known = views[int(np.argmin(apart))]
+    if min(apart) > SAME or known is None:
         return None
-    distance, nearest = trees[best].query(cloud.xyz[finite], distance_upper_bound=NEAR)
+    distance, nearest = points.query(cloud.xyz[finite], distance_upper_bound=NEAR)
     near = np.isfinite(distance)
     return Truth(
         _spread(known.semantic, finite[near], nearest[near], len(cloud), -1),

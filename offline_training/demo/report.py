@@ -49,24 +49,26 @@ def write_report(facts: dict[str, Any], gallery: Gallery, classes: Sequence[Clas
     live, scores = facts["live"], facts["scores"]
     total = live["stages"]["total"]
     parts = [
-        f"<h1>{escape(facts['title'])}: clicks in, live labels out</h1>",
-        f'<p class="lead">{facts["clicks"]} clicks, {facts["minutes"]:.1f} minutes of a person\'s '
-        f"time, taught these networks; the live node then labelled {live['labelled']} of "
-        f"{live['sent']} clouds of a depth camera, {total['median']:.0f} ms each.</p>",
+        f'<p class="eyebrow">otoc_ros demo: {escape(facts["title"].lower())}</p>',
+        "<h1>One click per object in, live labels out</h1>",
+        f'<p class="lead">{facts["clicks"]} clicks in {_scans(facts["train"])}, '
+        f"{facts['minutes']:.1f} minutes of a person's time, taught these networks; the live node "
+        f"then labelled {live['labelled']} of {live['sent']} clouds of a depth camera, "
+        f"{total['median']:.0f} ms each.</p>",
         f'<p class="note">{escape(facts["origin"])}</p>',
         cards(
             [
-                (str(facts["clicks"]), f"clicks in {facts['train']} scans, all simulated"),
+                (str(facts["clicks"]), f"simulated clicks in {_scans(facts['train'])}"),
                 (f"{facts['minutes']:.1f} min", "of a person's time: the clicks' own seconds"),
-                (_percent(scores["miou"]), f"mIoU on {scores['scenes']} scans never seen"),
+                (_percent(scores["miou"]), f"mIoU on {_scans(scores['scenes'])} never seen"),
                 (_percent(scores["ap50"]), "AP50 of objects on the same scans"),
                 (f"{total['median']:.0f} ms", f"a live cloud, median; p95 {total['p95']:.0f} ms"),
                 (_duration(facts["seconds"]), "for everything on this page"),
             ]
         ),
         "<h2>From clicks to labels</h2>",
-        f'<p class="soft">{escape(facts["shown"][0])}, one of {facts["train"]} scans that were '
-        "clicked on. A click labels its super-voxel; training and propagation spread it.</p>",
+        f'<p class="soft">{escape(facts["shown"][0])}, one of {_scans(facts["train"])} with '
+        "clicks. A click labels its super-voxel; training and propagation spread it.</p>",
         figures(gallery.learnt),
         legend((known.name, known.color) for known in classes),
         "<h2>A scan never seen</h2>",
@@ -112,7 +114,7 @@ def _scores_table(scores: dict[str, Any]) -> str:
     ]
     rows.append(["mean", _percent(scores["miou"]), _percent(scores["ap50"])])
     return table(
-        f"Accuracy on {scores['scenes']} scans never seen",
+        f"Accuracy on {_scans(scores['scenes'])} never seen",
         ("class", "IoU", "AP50"),
         rows,
         total=True,
@@ -177,6 +179,10 @@ def _footer(facts: dict[str, Any]) -> str:
         f"{bundle['files']['unet.onnx'][:12]}. Measured on {escape(measured)}. Run it yourself:"
         f"</p><pre>{escape(facts['command'])}</pre></footer>"
     )
+
+
+def _scans(count: int) -> str:
+    return f"{count} scan{'s' * (count != 1)}"
 
 
 def _percent(value: float | None) -> str:

@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,16 @@ from offline_training.self_training import train_site
 from offline_training.settings import TrainingSettings, preset
 from offline_training.site_evaluation import evaluate_bundle
 from otoc_ros.core.errors import InputError
+from otoc_ros.perception import Perception
 from otoc_ros.site.bundle import Bundle
 from otoc_ros.site.files import atomic_write, writing
+from otoc_ros.site.readers.bag import read_bag
 from otoc_ros.site.simulate import scene_rng, simulate_clicks
 from otoc_ros.site.site import Site
 
-RATE = 0.7  # Hz; a busy machine of two cores keeps up, so that every cloud is labelled
+# Hz; the bag is played as fast as this machine can label its clouds, at most at a camera's pace.
+SLOWEST, FASTEST = 0.1, 2.0
+BUSY = 0.4  # share of the time in which the node then works; the player and recorder need some too
 
 # What a demo writes; a folder that holds anything else is not one to clear.
 OWN = ("site", "bag", "live", "pictures", "report.html", "report.json")
@@ -55,7 +59,9 @@ class DemoSize:
     training: TrainingSettings
 
 
-SIZE = DemoSize(train=10, val=3, clouds=20, training=preset("tiny"))
+SIZE = DemoSize(
+    train=12, val=3, clouds=20, training=preset("tiny").model_copy(update={"steps": 300})
+)
 
 
 def run_demo(
@@ -165,13 +171,14 @@ def play(material: Material, bundle: Bundle, folder: Path, progress: Progress) -
         InputError: no labelled cloud, no markers or no diagnostics came back.
     """
     sent = len(material.truth_at)
-    task = progress.add_task("live clouds", total=sent)
+    rate = pace(bundle, material.bag)
+    task = progress.add_task(f"live clouds at {rate:g} Hz", total=sent)
     run = run_live(
         bundle.path,
         material.bag,
         sent,
         folder,
-        RATE,
+        rate,
         lambda arrived: progress.update(task, completed=arrived),
     )
     logs = f"see the logs in {folder}"
@@ -183,6 +190,19 @@ def play(material: Material, bundle: Bundle, folder: Path, progress: Progress) -
     _delivered(run.markers, f"the live node published no markers; {logs}")
     _delivered(run.stages(), f"the live node published no diagnostics; {logs}")
     return run
+
+
+def pace(bundle: Bundle, bag: Path) -> float:
+    """The rate in Hz at which the live node can label every cloud of a bag."""
+    perception = Perception(bundle.path)
+    cloud = next(iter(read_bag(bag))).cloud
+    seconds = []
+    for _ in range(3):  # the first one compiles
+        begin = time.perf_counter()
+        with suppress(InputError):  # a cloud without points: the node will say so
+            perception(cloud)
+        seconds.append(time.perf_counter() - begin)
+    return float(np.round(np.clip(BUSY / max(seconds[1:]), SLOWEST, FASTEST), 2))
 
 
 def live_facts(material: Material, run: LiveRun) -> dict[str, Any]:
@@ -199,7 +219,7 @@ def live_facts(material: Material, run: LiveRun) -> dict[str, Any]:
         objects.add(truth.semantic, truth.instance, objects_of(cloud))
         scored += 1
     return {
-        "rate": RATE,
+        "rate": run.rate,
         "sent": len(material.truth_at),
         "received": run.last("received"),
         "dropped": run.last("dropped"),

@@ -15,7 +15,7 @@ U8 = NDArray[np.uint8]
 
 FINER = 2  # pictures are painted this much larger and then shrunk, which smooths their edges
 NEAR = 0.05  # metres; nothing nearer to the eye is painted
-LARGEST = 8  # radius of the largest disc, pixels of the finer picture
+LEAST, LARGEST = 1.5, 8  # radius of a disc, pixels of the finer picture
 LIGHT = np.array([0.40, -0.35, 0.85]) / np.linalg.norm([0.40, -0.35, 0.85])  # z is up
 AMBIENT = 0.55  # light on a surface that the lamp does not reach
 RELIEF = 3.0  # how much darker a point is whose neighbours are nearer to the eye
@@ -100,7 +100,7 @@ def rasterize(xyz: NDArray[Any], normal: NDArray[Any] | None, view: View, radius
     width, height = (FINER * side for side in view.size)
     pixel, depth = view.project(xyz)
     pixel *= FINER
-    reach = np.clip(radius * view.focal * FINER / np.maximum(depth, NEAR), 0.5, LARGEST)
+    reach = np.clip(radius * view.focal * FINER / np.maximum(depth, NEAR), LEAST, LARGEST)
     inside = (depth > NEAR) & (np.abs(pixel - [width / 2, height / 2]) < [width, height]).all(1)
     rows = np.flatnonzero(inside)
     column, line = np.floor(pixel[rows]).astype(np.int64).T

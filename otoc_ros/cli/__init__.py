@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from otoc_ros.cli import info, label, site, train
+from otoc_ros.cli import demo, info, label, site, train
 from otoc_ros.core.errors import InputError
 
 app = typer.Typer(
@@ -49,6 +49,7 @@ app.command("export")(train.export)
 app.command("evaluate")(train.evaluate)
 app.command("predict")(train.predict)
 app.command("info")(info.info)
+app.command("demo")(demo.demo)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
