@@ -262,17 +262,25 @@ FAMILIES: dict[str, list[Family]] = {
         *_families("box", (_v(kind="lidded"),), (_v(kind="basket"),)),
     ],
 }
-# On the wall the television has no stand, whatever its family: it is seen from the front alone.
-_NEEDS_USE = ("table", "cabinet", "monitor", "plant")
+_NEED_USE = ("table", "cabinet", "monitor", "plant")
+
+
+def choose(draw: Draw, class_name: str, use: str = "") -> Family:
+    """One of this split's families of a class that serve a use."""
+    options = [f for f in FAMILIES[draw.split] if f.class_name == class_name]
+    return draw.pick([f for f in options if not use or not f.uses or use in f.uses])
+
+
+def make(draw: Draw, family: Family, use: str = "", **size: Any) -> Piece:
+    """A new piece of a family; doors, windows and curtains are told their size."""
+    arguments = {**family.variant, **size}
+    if family.class_name in _NEED_USE:
+        arguments["use"] = use or draw.pick(family.uses)
+    piece = _BUILDERS[family.class_name](draw, **arguments)
+    piece.family = family.name
+    return piece
 
 
 def build(draw: Draw, class_name: str, use: str = "", **size: Any) -> Piece:
-    """A new piece of a class, of one of this split's families that serve a use."""
-    options = [f for f in FAMILIES[draw.split] if f.class_name == class_name]
-    family = draw.pick([f for f in options if not use or not f.uses or use in f.uses])
-    arguments = {**family.variant, **size}
-    if class_name in _NEEDS_USE:
-        arguments["use"] = use or draw.pick(family.uses)
-    piece = _BUILDERS[class_name](draw, **arguments)
-    piece.family = family.name
-    return piece
+    """A new piece of a class, of any of this split's families that serve a use."""
+    return make(draw, choose(draw, class_name, use), use, **size)

@@ -8,13 +8,12 @@ from offline_training.rooms.clutter import clutter
 from offline_training.rooms.draw import Draw
 from offline_training.rooms.families import build
 from offline_training.rooms.layout import Layout, Placed
+from offline_training.rooms.openings import open_walls
 from offline_training.rooms.piece import Piece
 from offline_training.rooms.shapes import box
-from offline_training.rooms.shell import Wall, make_shell
+from offline_training.rooms.shell import make_shell
 
 MINIMUM_OBJECTS = 15
-
-_SILL = 0.08  # metres that a window sill may stand proud of its wall: curtains hang before it
 
 # theme -> footprint in metres, shapes
 _FOOTPRINTS: dict[str, tuple[tuple[float, float], tuple[str, ...]]] = {
@@ -35,8 +34,7 @@ def furnished(draw: Draw, theme: str) -> Layout:
     for _ in range(20):
         size, shapes = _FOOTPRINTS[theme]
         layout = Layout(make_shell(draw, size, draw.pick(shapes)), draw)
-        _openings(layout)
-        _doorways(layout)
+        open_walls(layout)
         layout.close()
         for part in draw.pick(_FLATS) if theme == "flat" else (theme,):
             _FURNISH[part](layout)
@@ -44,76 +42,6 @@ def furnished(draw: Draw, theme: str) -> Layout:
         if len(layout.objects) >= MINIMUM_OBJECTS:
             return layout
     raise RuntimeError(f"no {theme} could be furnished")  # 20 rooms in a row: a bug, not bad luck
-
-
-def _doorways(layout: Layout) -> None:
-    """Keeps the passage between the two zones of a flat walkable."""
-    for wall in layout.shell.walls:
-        if wall.thickness < 0.2:
-            for a, b, _, _ in wall.taken:
-                layout.keep_clear(wall, (a + b) / 2, b - a, 0.6)
-
-
-def _openings(layout: Layout) -> None:
-    """Doors, windows and their curtains."""
-    draw, solid = layout.draw, [w for w in layout.shell.walls if w.thickness > 0.2]
-    for _ in range(draw.count(1, 2)):
-        wall = draw.pick(solid)
-        ajar = draw.anything(0.3, 1.6) if draw.chance(0.2) else 0.0
-        width, height = draw.between(0.76, 0.98), draw.between(1.95, 2.15)
-        depth = 0.0 if ajar else draw.pick((0.0, draw.anything(0.0, 0.14)))
-        piece = build(draw, "door", depth=depth, ajar=ajar, width=width, height=height)
-        if "double" in piece.family:
-            width = 1.5 * width
-            piece = build(draw, "door", depth=depth, ajar=0.0, width=width, height=height)
-        if wall.length < width + 0.5:
-            continue
-        s = draw.anything(width / 2 + 0.15, wall.length - width / 2 - 0.15)
-        span = (s - width / 2, s + width / 2, 0.0, height)
-        if wall.free(span, 0.2):
-            layout.open_wall(piece, wall, s, 0.0, span)
-            layout.keep_clear(wall, s, width + 0.1, 0.8)
-    for _ in range(draw.count(1, 3)):
-        wall = draw.pick(solid)
-        width, base = draw.between(0.7, 2.0), draw.pick((draw.between(0.75, 1.1), 0.12))
-        height = min(
-            draw.between(0.9, 1.6) if base > 0.5 else 1.9, layout.shell.height - base - 0.3
-        )
-        if wall.length < width + 0.7:
-            continue
-        s = draw.anything(width / 2 + 0.3, wall.length - width / 2 - 0.3)
-        span = (s - width / 2, s + width / 2, base, base + height)
-        if not wall.free(span, 0.15):
-            continue
-        piece = build(draw, "window", width=width, height=height, depth=draw.between(0.02, 0.15))
-        layout.open_wall(piece, wall, s, base, span)
-        if base < 0.5:
-            layout.keep_clear(wall, s, width, 0.3)
-        if draw.chance(0.8):
-            _curtains(layout, wall, s, width, base, base + height)
-
-
-def _curtains(layout: Layout, wall: Wall, s: float, width: float, base: float, top: float) -> None:
-    draw = layout.draw
-    sample = build(draw, "curtain", width=0.5, height=1.0)
-    if sample.family.split("-")[-1] in ("roller", "slats"):
-        drop = (top - base) * draw.anything(0.3, 0.95)
-        piece = build(draw, "curtain", width=width + 0.05, height=drop)
-        _put_curtain(layout, piece, wall, s, top + 0.04 - drop)
-        return
-    hem = draw.pick((0.04, base - 0.2)) if base > 0.5 else 0.03
-    each = draw.anything(0.25, 0.5)
-    for side in (-1, 1):
-        piece = build(draw, "curtain", width=each, height=top + 0.1 - hem)
-        _put_curtain(layout, piece, wall, s + side * (width / 2 + each * 0.2), max(hem, 0.03))
-
-
-def _put_curtain(layout: Layout, piece: Piece, wall: Wall, s: float, z: float) -> None:
-    taken, wall.taken = wall.taken, []  # a curtain hangs in front of its window
-    if layout.hang(piece, z, [wall], s, away=_SILL + 0.01) is None:
-        wall.taken = taken
-    else:
-        wall.taken = taken + wall.taken
 
 
 def _desk(layout: Layout) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
@@ -12,6 +14,27 @@ from offline_training.rooms.classes import STUFF, class_id
 from offline_training.rooms.layout import Layout
 
 Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """Rays that met something: one row a hit.
+
+    Attributes:
+        ray: int64, index of the ray.
+        distance: float32, metres along it.
+        point, normal: float32 [N, 3]; normals face the camera.
+        cosine: float32, of the angle between the ray and the normal.
+        owner, row: int32, the placed piece and its material.
+    """
+
+    ray: NDArray[np.int64]
+    distance: Array
+    point: Array
+    normal: Array
+    cosine: Array
+    owner: NDArray[np.int32]
+    row: NDArray[np.int32]
 
 
 class Scene:
@@ -99,26 +122,3 @@ class Scene:
             lit,
         )
         return light
-
-
-class Hits:
-    """Rays that met something: all arrays have one row a hit.
-
-    ray int64 (index of the ray), distance float32, point and normal float32 [N, 3] (normals face
-    the camera), cosine float32 of the angle between ray and normal, owner and row int32 (placed
-    piece, material).
-    """
-
-    def __init__(
-        self,
-        *,
-        ray: NDArray[np.int64],
-        distance: Array,
-        point: Array,
-        normal: Array,
-        cosine: Array,
-        owner: NDArray[np.int32],
-        row: NDArray[np.int32],
-    ) -> None:
-        self.ray, self.distance, self.point, self.normal = ray, distance, point, normal
-        self.cosine, self.owner, self.row = cosine, owner, row

@@ -25,7 +25,7 @@ from offline_training.rooms.camera import Shutter
 from offline_training.rooms.collision import Boxes
 from offline_training.rooms.draw import SHARES, SPLITS, Draw
 from offline_training.rooms.export import share
-from offline_training.rooms.families import FAMILIES, build
+from offline_training.rooms.families import FAMILIES, make
 from offline_training.rooms.furnish import MINIMUM_OBJECTS, THEMES, furnished
 from offline_training.rooms.path import camera_path
 from offline_training.rooms.room import prepare
@@ -101,7 +101,6 @@ def test_splits_share_no_family_no_size_and_no_seed() -> None:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_family_can_be_built_for_every_use(split: str) -> None:
-    seen = set()
     sizes = {
         "door": {"width": 0.9, "height": 2.0, "depth": 0.0},
         "window": {"width": 1.2, "height": 1.1, "depth": 0.1},
@@ -111,12 +110,11 @@ def test_every_family_can_be_built_for_every_use(split: str) -> None:
         draw = Draw(split, np.random.default_rng(seed))
         for family in FAMILIES[split]:
             use = family.uses[seed % len(family.uses)] if family.uses else ""
-            piece = build(draw, family.class_name, use, **sizes.get(family.class_name, {}))
+            piece = make(draw, family, use, **sizes.get(family.class_name, {}))
             assert np.isfinite(piece.low).all()
             assert (piece.high - piece.low < 4).all()
             assert piece.boxes
-            seen.add(piece.family)
-    assert seen == {family.name for family in FAMILIES[split]}
+            assert piece.family == family.name
 
 
 def test_truth_fits_the_cloud(rooms: dict[str, list[Room]]) -> None:
@@ -161,10 +159,10 @@ def test_views_lie_on_the_fused_cloud(rooms: dict[str, list[Room]]) -> None:
         seen &= view.cloud.xyz[:, 2] < 3.0  # what is far was seen too seldom to be fused
         placed = view.cloud.xyz[seen] @ view.pose[:3, :3].T + view.pose[:3, 3]
         distance, nearest = tree.query(placed)
-        assert np.quantile(distance, 0.9) < 0.03
+        assert np.quantile(distance, 0.75) < 0.03
         known = view.semantic[seen] >= 0
         agree = room.semantic[nearest][known] == view.semantic[seen][known]
-        assert agree.mean() > 0.93
+        assert agree.mean() > 0.95
 
 
 def test_nothing_stands_inside_another_thing() -> None:
