@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from time import perf_counter
 from traceback import format_exc
 from typing import Any
@@ -58,18 +60,22 @@ class PerceptionNode(LifecycleNode):
         self._tree: TransformTree | None = None
         self._serving: Serving | None = None
         self._worker: NewestFirst[tuple[PointCloud2, float]] | None = None
+        self._loading = Lock()
         self._points: Any = None
         self._outputs: Outputs | None = None
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # also while a simulation is paused
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
-        # Its own group: clouds go on being labelled by the old bundle while a new one loads.
-        self.create_service(
-            Trigger,
-            "~/reload_bundle",
-            self._reload_bundle,
-            callback_group=MutuallyExclusiveCallbackGroup(),
-        )
+        # Apart from the rest, which goes on while a bundle loads: clouds, diagnostics, get_state.
+        apart = MutuallyExclusiveCallbackGroup()
+        self.create_service(Trigger, "~/reload_bundle", self._reload_bundle, callback_group=apart)
+        if self.get_parameter("autostart").value:
+            self._start = self.create_timer(0.0, self._autostart, apart, clock=steady)
+
+    def _autostart(self) -> None:
+        self._start.cancel()
+        if self.trigger_configure() == SUCCESS:
+            self.trigger_activate()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
@@ -126,9 +132,14 @@ class PerceptionNode(LifecycleNode):
         return SUCCESS
 
     def release(self, patience: float = EXIT_PATIENCE) -> bool:
-        """Give everything back; False when an inference is still running after the patience."""
-        stopped = self._release_bundle(patience)
-        self._release_setup()
+        """Give everything back; False when a load or an inference outlasts the patience."""
+        if not self._loading.acquire(timeout=patience):
+            return False
+        try:
+            stopped = self._release_bundle(patience)
+            self._release_setup()
+        finally:
+            self._loading.release()
         return stopped
 
     def _release_bundle(self, patience: float) -> bool:
@@ -158,7 +169,8 @@ class PerceptionNode(LifecycleNode):
         assert self._setup is not None
         log = self.get_logger()
         log.info(f"loading bundle {path}; the first time after an installation, code is compiled")
-        serving = load(path, self._setup.providers, self._setup.threads, log.warning)
+        with self._loading:
+            serving = load(path, self._setup.providers, self._setup.threads, log.warning)
         state = serving.state
         log.info(
             f"serving bundle {state['bundle']} ({state['classes']} classes, hash "
@@ -283,14 +295,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rclpy.try_shutdown()
         print(f"perception_node: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
-    executor = MultiThreadedExecutor(num_threads=2)
+    executor = MultiThreadedExecutor(num_threads=3)
     executor.add_node(node)
-    try:
-        if node.get_parameter("autostart").value and node.trigger_configure() == SUCCESS:
-            node.trigger_activate()
+    with suppress(KeyboardInterrupt, ExternalShutdownException):
         spin(node, executor)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
     leave(node, executor, idle=node.release())
 
 

@@ -9,7 +9,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 
-EXIT_PATIENCE = 1.0  # seconds for callbacks that are under way when the process shall end
+EXIT_PATIENCE = 0.8  # seconds that work under way gets to finish when the process shall end
 
 
 def spin(node: Node, executor: MultiThreadedExecutor) -> None:
@@ -28,12 +28,13 @@ def leave(node: Node, executor: MultiThreadedExecutor, *, idle: bool) -> None:
     """Take the process down with status 0.
 
     Args:
-        idle: False when a thread of the node is still at work in a native library.
+        idle: False when a thread of the node is still at work.
     """
-    if not (executor.shutdown(timeout_sec=EXIT_PATIENCE) and idle):
+    if not idle:
         # An interpreter that ends under a running native library may crash: leave it at once.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
+    executor.shutdown(timeout_sec=EXIT_PATIENCE)
     node.destroy_node()
     rclpy.try_shutdown()
