@@ -38,7 +38,7 @@ def export_bundle(site: Site, folder: Path) -> Bundle:
     networks = Networks.fresh(site, settings, torch.device("cpu"))
     load_networks(round_folder(site, rounds - 1) / "networks.safetensors", networks.named())
     theta, relation = networks.theta.eval(), networks.relation.eval()
-    prepared = preprocessing(site, settings)
+    prepared = preprocessing(site)
     info = BundleInfo(
         name=site.config.name,
         classes=site.config.classes,

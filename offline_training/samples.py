@@ -165,9 +165,11 @@ def _around_a_point(
     count = int(max_voxels * points_per_voxel * 0.95)
     if len(cloud.xyz) <= count:
         return np.arange(len(cloud.xyz))
-    candidates = np.flatnonzero((cloud.voxel >= 0) & (target.label[cloud.voxel] >= 0))
-    if len(candidates) == 0 or rng.random() < 0.3:
-        candidates = np.arange(len(cloud.xyz))
+    label = np.where(cloud.voxel >= 0, target.label[cloud.voxel], -1)
+    present = np.unique(label[label >= 0])
+    candidates: NDArray[np.int64] = np.arange(len(cloud.xyz))
+    if len(present) and rng.random() < 0.8:  # every class as often: walls fill most of any room
+        candidates = np.flatnonzero(label == rng.choice(present))
     center = cloud.xyz[rng.choice(candidates), :2]
     distance = ((cloud.xyz[:, :2] - center) ** 2).sum(axis=1)
     return np.sort(np.argpartition(distance, count)[:count])

@@ -47,7 +47,6 @@ from otoc_ros.site.site import Site
 
 F32 = NDArray[np.float32]
 
-SUPERVOXEL_VOXELS = 6  # edge of a super-voxel of average area
 SAVE_EVERY = 100  # steps between two saves of the progress of a round
 
 
@@ -67,7 +66,7 @@ class Networks:
         """New networks; their first weights depend on the seed alone."""
         torch.manual_seed(settings.seed)
         shape = (
-            len(preprocessing(site, settings).features),
+            len(preprocessing(site).features),
             len(site.config.classes),
             settings.width,
             settings.levels,
@@ -78,10 +77,9 @@ class Networks:
         return {"theta": self.theta, "relation": self.relation}
 
 
-def preprocessing(site: Site, settings: TrainingSettings) -> Preprocessing:
-    """How clouds of this site are prepared; the site's voxel size wins over the preset's."""
-    size = site.config.voxel_size
-    return Preprocessing(voxel_size=size, supervoxel_size=SUPERVOXEL_VOXELS * size)
+def preprocessing(site: Site) -> Preprocessing:
+    """How clouds of this site are prepared."""
+    return Preprocessing(voxel_size=site.config.voxel_size)
 
 
 def round_folder(site: Site, number: int) -> Path:
@@ -135,7 +133,7 @@ class _Trainer:
         self, site: Site, settings: TrainingSettings, device: torch.device, progress: Progress
     ) -> None:
         self.site, self.settings, self.device, self.progress = site, settings, device, progress
-        self.preprocessing = preprocessing(site, settings)
+        self.preprocessing = preprocessing(site)
         self.thing = np.array([known.kind == "thing" for known in site.config.classes])
         self.scenes: list[TrainingScene] = []
         self.graphs: list[csr_matrix] = []

@@ -15,7 +15,6 @@ class TrainingSettings(BaseModel):
     """One preset, filled in; see `PRESETS` for the three that the command line offers.
 
     Attributes:
-        voxel_size: metres; a site's own voxel size wins.
         width, levels: size of both U-Nets.
         max_voxels: voxels of one step, over its crops.
         crops: scenes a step looks at.
@@ -32,7 +31,6 @@ class TrainingSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     preset: str
-    voxel_size: float = Field(gt=0)
     width: int = Field(gt=0)
     levels: int = Field(gt=0)
     max_voxels: int = Field(gt=0)
@@ -51,15 +49,15 @@ class TrainingSettings(BaseModel):
 
 PRESETS = {
     "tiny": TrainingSettings(
-        preset="tiny", voxel_size=0.05, width=16, levels=5, max_voxels=10_000, crops=2,
+        preset="tiny", width=16, levels=5, max_voxels=10_000, crops=2,
         rounds=3, steps=200, learning_rate=5e-3,
     ),
     "small": TrainingSettings(
-        preset="small", voxel_size=0.02, width=16, levels=7, max_voxels=30_000, crops=2,
+        preset="small", width=16, levels=7, max_voxels=30_000, crops=2,
         rounds=4, steps=600, learning_rate=3e-3,
     ),
     "base": TrainingSettings(
-        preset="base", voxel_size=0.02, width=32, levels=7, max_voxels=400_000, crops=4,
+        preset="base", width=32, levels=7, max_voxels=400_000, crops=4,
         rounds=5, steps=2000, learning_rate=2e-3,
     ),
 }  # fmt: skip

@@ -18,7 +18,6 @@ from offline_training.self_training import (
     finished_rounds,
     preprocessing,
     round_folder,
-    training_settings,
 )
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.preprocess import Prepared
@@ -81,8 +80,7 @@ def readme_strip(gallery: Gallery) -> Image.Image:
 
 
 def _learnt(material: Material, scene: Scene) -> list[Picture]:
-    settings = training_settings(material.site)
-    loaded = load_scene(scene, preprocessing(material.site, settings))
+    loaded = load_scene(scene, preprocessing(material.site))
     cloud, truth, classes = scene.cloud(), _truth(scene), scene.classes
     canvas = scene_canvas(scene, cloud, truth.semantic, material.showroom)
     prepared = loaded.prepared
@@ -128,7 +126,7 @@ def _unseen(material: Material, scene: Scene, perception: Perception) -> list[Pi
     cloud, truth, classes = scene.cloud(), _truth(scene), scene.classes
     found = perception(cloud, None if scene.meta.up is None else np.array(scene.meta.up))
     canvas = scene_canvas(scene, cloud, truth.semantic, material.showroom)
-    settings = preprocessing(material.site, training_settings(material.site))
+    settings = preprocessing(material.site)
     prepared = load_scene(scene, settings).prepared
     known = truth.semantic >= 0
     right = (found.class_id == truth.semantic)[known].mean()

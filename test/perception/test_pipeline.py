@@ -79,7 +79,7 @@ def test_the_live_pipeline_is_what_training_believes(trained_site, perception):
     networks = Networks.fresh(trained_site, settings, torch.device("cpu"))
     load_networks(round_folder(trained_site, 1) / "networks.safetensors", networks.named())
     scene = trained_site.scenes(split="val")[0]
-    loaded = load_scene(scene, preprocessing(trained_site, settings))
+    loaded = load_scene(scene, preprocessing(trained_site))
     nobody = clicked_labels((), loaded.prepared.n_supervoxels)
     scores = network_scores(networks.theta, networks.relation, loaded.prepared, torch.device("cpu"))
     belief = believe(loaded, scores, nobody, settings.propagation)

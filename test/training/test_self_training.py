@@ -49,7 +49,7 @@ def test_propagation_carries_clicks_to_where_the_networks_are_blind(tmp_path):
     networks = Networks.fresh(site, QUICK, CPU)  # untrained: they know nothing
     before, after = [], []
     for scene in site.scenes():
-        loaded = load_scene(scene, preprocessing(site, QUICK))
+        loaded = load_scene(scene, preprocessing(site))
         scores = network_scores(networks.theta, networks.relation, loaded.prepared, CPU)
         clicked = clicked_labels(loaded.marks, loaded.prepared.n_supervoxels)
         settings = QUICK.propagation.model_copy(update={"steps": 30, "weight": 3.0})
@@ -69,7 +69,7 @@ def test_clicks_keep_their_label_and_pseudo_labels_are_told_apart(trained_site):
             label, provenance, confidence = (
                 arrays[f"{scene.name}/{part}"] for part in ("label", "provenance", "confidence")
             )
-            loaded = load_scene(scene, preprocessing(trained_site, QUICK))
+            loaded = load_scene(scene, preprocessing(trained_site))
             marked = {mark.supervoxel for mark in loaded.marks}
             assert set(np.flatnonzero(provenance == PERSON)) == marked
             for mark in loaded.marks:
