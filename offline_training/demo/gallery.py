@@ -20,7 +20,7 @@ from offline_training.self_training import (
     round_folder,
 )
 from otoc_ros.core.cloud import Cloud
-from otoc_ros.core.preprocess import Prepared
+from otoc_ros.core.preprocess import Prepared, Preprocessing
 from otoc_ros.perception import Perception
 from otoc_ros.site.readers.bag import read_bag
 from otoc_ros.site.scene import Scene
@@ -51,10 +51,11 @@ class Gallery:
 
 def make_gallery(material: Material, bundle: Path, run: LiveRun) -> Gallery:
     """Paint every picture."""
-    site = material.site
+    clicked, unseen = (material.site.scene(name) for name in material.shown)
+    perception = Perception(bundle)
     return Gallery(
-        learnt=_learnt(material, site.scene(material.shown[0])),
-        unseen=_unseen(material, site.scene(material.shown[1]), Perception(bundle)),
+        learnt=_learnt(material, clicked, perception.preprocessing),
+        unseen=_unseen(material, unseen, perception),
         live=_live(material, run),
     )
 

@@ -63,7 +63,7 @@ def write_report(facts: dict[str, Any], gallery: Gallery, classes: Sequence[Clas
                 (_percent(scores["miou"]), f"mIoU on {_scans(scores['scenes'])} never seen"),
                 (_percent(scores["ap50"]), "AP50 of objects on the same scans"),
                 (f"{total['median']:.0f} ms", f"a live cloud, median; p95 {total['p95']:.0f} ms"),
-                (_duration(facts["seconds"]), "for everything on this page"),
+                (_duration(facts["seconds"]), "minutes for everything on this page"),
             ]
         ),
         "<h2>From clicks to labels</h2>",
@@ -195,4 +195,4 @@ def _bar(value: float | None) -> str:
 
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d} min"
+    return f"{minutes}:{rest:02d}"
