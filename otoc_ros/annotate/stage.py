@@ -118,7 +118,10 @@ class Stage:
                 continue
             name = f"/pins/{'chosen' if is_chosen else 'others'}"
             feet = np.array([foot for foot, _ in some])
-            heads = feet + swell * size * np.array([0, 0, 1.5])
+            # Upwards, and off the walls into the room, whose middle is the origin.
+            lift = np.column_stack([-feet[:, :2], np.linalg.norm(feet[:, :2], axis=1) + 0.1])
+            lift /= np.linalg.norm(lift, axis=1, keepdims=True)
+            heads = feet + 1.8 * swell * size * lift
             scene = self._client.scene
             self._pins += [
                 scene.add_line_segments(
