@@ -14,11 +14,7 @@ from offline_training.demo.live import LiveCloud, LiveRun
 from offline_training.demo.material import Material
 from offline_training.demo.pictures import camera_canvas, scene_canvas
 from offline_training.scenes import load_scene
-from offline_training.self_training import (
-    finished_rounds,
-    preprocessing,
-    round_folder,
-)
+from offline_training.self_training import finished_rounds, round_folder
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.preprocess import Prepared, Preprocessing
 from otoc_ros.perception import Perception
@@ -80,8 +76,8 @@ def readme_strip(gallery: Gallery) -> Image.Image:
     return sheet.quantize(STRIP_COLORS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
 
 
-def _learnt(material: Material, scene: Scene) -> list[Picture]:
-    loaded = load_scene(scene, preprocessing(material.site))
+def _learnt(material: Material, scene: Scene, settings: Preprocessing) -> list[Picture]:
+    loaded = load_scene(scene, settings)
     cloud, truth, classes = scene.cloud(), _truth(scene), scene.classes
     canvas = scene_canvas(scene, cloud, truth.semantic, material.showroom)
     prepared = loaded.prepared
@@ -127,8 +123,7 @@ def _unseen(material: Material, scene: Scene, perception: Perception) -> list[Pi
     cloud, truth, classes = scene.cloud(), _truth(scene), scene.classes
     found = perception(cloud, None if scene.meta.up is None else np.array(scene.meta.up))
     canvas = scene_canvas(scene, cloud, truth.semantic, material.showroom)
-    settings = preprocessing(material.site)
-    prepared = load_scene(scene, settings).prepared
+    prepared = load_scene(scene, perception.preprocessing).prepared
     known = truth.semantic >= 0
     right = (found.class_id == truth.semantic)[known].mean()
     thing = np.array([each.kind == "thing" for each in classes] + [False])
