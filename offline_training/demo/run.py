@@ -50,7 +50,7 @@ class DemoSize:
 
     Attributes:
         train, val: simulated rooms of each split. clouds: of the simulated bag.
-        training: settings; the site's voxel size wins.
+        training: how the networks are made and trained.
     """
 
     train: int
