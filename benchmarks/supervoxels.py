@@ -80,12 +80,13 @@ def groups(args: argparse.Namespace) -> dict[str, list[clouds.Labelled]]:
     """The clouds of each group; the recordings only where they are."""
     number = 1 if args.quick else 4
     found: dict[str, list[clouds.Labelled]] = {"rooms": [], "views": []}
-    for room, views in clouds.rooms(args.cache, args.split, [args.seed + i for i in range(number)]):
+    numbers = [args.seed + i for i in range(number)]
+    for room, views in clouds.rooms(args.cache, args.split, numbers, args.seed):
         found["rooms"].append(room)
         found["views"] += views
     if args.data:
         frames = range(33, 45, 3) if args.quick else range(33, 45)
-        found["tabletop"] = list(clouds.tabletop(args.data, list(frames)))
+        found["tabletop"] = list(clouds.tabletop(args.data, list(frames), args.seed))
     return found
 
 
@@ -101,8 +102,7 @@ def measure(name, method, group, items, count, args) -> dict:
             np.savez_compressed(cell, ids=ids.astype(np.int32), ms=milliseconds)
         with np.load(cell) as saved:
             ids, milliseconds = saved["ids"].astype(np.int64), float(saved["ms"])
-        rng = np.random.default_rng([args.seed, len(found)])
-        tally.add(ids, item.xyz, item.semantic, item.objects, item.voxel_size, rng)
+        tally.add(ids, item)
         times += milliseconds
         points += len(item.xyz)
         found.append(int(ids.max()) + 1)

@@ -1,16 +1,28 @@
 """The clouds that super-voxels are measured on; simulated rooms are cached."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from otoc_ros.core.cloud import Cloud
+from otoc_ros.site.classes import ClassInfo
+from otoc_ros.site.simulate import scene_rng, simulate_clicks
+from otoc_ros.site.site import Site
+from otoc_ros.site.truth import Truth
+
+SMALLEST = 100  # points of an object whose click is scored
+
 
 @dataclass
 class Labelled:
-    """xyz float32 [N, 3] finite, rgb uint8 [N, 3], class and object of every point."""
+    """xyz float32 [N, 3] finite, rgb uint8 [N, 3], class and object of every point.
+
+    clicks int64 [K]: the points that a person would click, one an object.
+    """
 
     name: str
     xyz: np.ndarray
@@ -18,12 +30,20 @@ class Labelled:
     semantic: np.ndarray
     objects: np.ndarray
     voxel_size: float
+    clicks: np.ndarray
 
 
-def rooms(cache: Path, split: str, numbers: list[int]) -> Iterator[tuple[Labelled, list[Labelled]]]:
+def rooms(
+    cache: Path, split: str, numbers: list[int], seed: int
+) -> Iterator[tuple[Labelled, list[Labelled]]]:
     """Simulated rooms fused at 2 cm, each with some of its single depth views."""
+    from offline_training.rooms.classes import COLORS, STUFF
     from offline_training.rooms.room import generator_hash, make_room
 
+    table = [
+        ClassInfo(name=name, color=color, kind="stuff" if name in STUFF else "thing")
+        for name, color in COLORS.items()
+    ]
     for number in numbers:
         file = cache / f"room-{generator_hash()[:12]}-{split}-{number}.npz"
         if not file.exists():
@@ -42,27 +62,40 @@ def rooms(cache: Path, split: str, numbers: list[int]) -> Iterator[tuple[Labelle
         with np.load(file) as saved:
             found = []
             for i in range(int(saved["count"])):
-                semantic = saved[f"semantic{i}"].astype(np.int64)
-                objects = (semantic + 1) * 100_000 + saved[f"instance{i}"]
-                objects = np.unique(objects, return_inverse=True)[1]
                 name = f"{split}-{number}" + (f"-view-{i - 1}" if i else "")
+                keys = ("xyz", "rgb", "semantic", "instance")
                 found.append(
-                    Labelled(name, saved[f"xyz{i}"], saved[f"rgb{i}"], semantic, objects, 0.02)
+                    _labelled(name, *[saved[f"{key}{i}"] for key in keys], table, 0.02, seed)
                 )
         yield found[0], found[1:]
 
 
-def tabletop(folder: Path, numbers: list[int]) -> Iterator[Labelled]:
+def tabletop(folder: Path, numbers: list[int], seed: int) -> Iterator[Labelled]:
     """Recorded frames of things on a table, thinned to 5 mm; every object is a class of its own."""
+    table = [
+        ClassInfo(name="table", color=(150, 150, 150), kind="stuff"),
+        ClassInfo(name="object", color=(200, 80, 60)),
+    ]
     for place, number in enumerate(numbers):
         with np.load(folder / "tabletop" / f"learn{number}.npz") as frame:
-            objects = frame["inst"].astype(np.int64)
-            # Classes 100 a frame: IoU is then averaged over the objects of all frames.
-            yield Labelled(
-                f"tabletop-{number}",
-                frame["xyz"],
-                frame["rgb"],
-                objects + 100 * place,
-                np.unique(objects, return_inverse=True)[1],
-                0.005,
-            )
+            instance = frame["inst"].astype(np.int32)
+            semantic = (instance > 0).astype(np.int32)
+            parts = (frame["xyz"], frame["rgb"], semantic, instance)
+            found = _labelled(f"tabletop-{number}", *parts, table, 0.005, seed)
+        # Classes 100 a frame: IoU is then averaged over the objects of all frames.
+        found.semantic = instance.astype(np.int64) + 100 * place
+        yield found
+
+
+def _labelled(name, xyz, rgb, semantic, instance, table, voxel_size, seed) -> Labelled:
+    objects = np.unique((semantic + np.int64(1)) * 100_000 + instance, return_inverse=True)[1]
+    with tempfile.TemporaryDirectory() as folder:
+        site = Site.create(Path(folder) / "site", "benchmark", table, voxel_size)
+        truth = Truth(semantic.astype(np.int32), instance.astype(np.int32))
+        scene = site.add_scene(name, Cloud(xyz, rgb), truth=truth)
+        clicks = simulate_clicks(scene, site.config, scene_rng(seed, name))
+    # Rows of the clicked points: an exact match, as clicks are points of the scan.
+    row_of = {point: row for row, point in enumerate(map(tuple, xyz.tolist()))}
+    rows = np.array([row_of[click.position] for click in clicks], dtype=np.int64)
+    large = np.bincount(objects)[objects[rows]] >= SMALLEST
+    return Labelled(name, xyz, rgb, semantic.astype(np.int64), objects, voxel_size, rows[large])

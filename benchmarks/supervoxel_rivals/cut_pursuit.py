@@ -48,7 +48,8 @@ def main() -> None:
     first, other = first.astype(np.uint32), other.astype(np.uint32)
     features_ms = 1000 * (process_time() - begin)
 
-    best, low, high, strength = None, -12.0, 8.0, -3.0
+    # From strong to weak: too many components cost far more time than too few.
+    best, low, high, strength = None, None, None, 0.0
     for _ in range(CUTS):
         begin = process_time()
         label, _ = cp_d0_dist(
@@ -65,18 +66,19 @@ def main() -> None:
         )[:2]
         ms = 1000 * (process_time() - begin)
         found = int(label.max()) + 1
-        off = abs(np.log(found / count))
-        if best is None or off < best[0]:
+        off = np.log(found / count)
+        if best is None or abs(off) < abs(best[0]):
             best = (off, label.astype(np.int32), ms)
-        if off < 0.05:
+        if abs(off) < 0.05:
             break
-        if found > count:
+        if off > 0:
             low = strength
         else:
             high = strength
-        # Counts fall about with the strength: a first guess, kept inside what is known.
-        guess = strength + np.log(found / count)
-        strength = guess if low < guess < high and np.isfinite(low + high) else (low + high) / 2
+        if low is not None and high is not None:
+            strength = (low + high) / 2
+        else:
+            strength += np.clip(off, -1.0, 1.0)
     np.savez(sys.argv[2], label=best[1], ms=features_ms + best[2])
 
 

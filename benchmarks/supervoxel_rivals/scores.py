@@ -7,9 +7,7 @@ import numpy as np
 from otoc_ros.core.voxel_graph import voxel_graph
 from otoc_ros.core.voxels import voxelize
 
-CLICKS = 5  # draws an object
-SPREAD = 0.15  # of the object's extent: how far from its middle a person clicks
-SMALLEST = 100  # points of an object that is clicked
+PURE = 0.9  # share of a super-voxel that is the clicked object
 
 
 @dataclass
@@ -33,8 +31,9 @@ class Tally:
     def of(cls, classes: int) -> "Tally":
         return cls(classes, np.zeros(classes, np.int64), np.zeros(classes, np.int64))
 
-    def add(self, ids, xyz, semantic, objects, voxel_size, rng) -> None:
-        """One cloud: super-voxel, class and object of every point; class -1 is not scored."""
+    def add(self, ids, cloud) -> None:
+        """One cloud and the super-voxel of every point; points of class -1 are not scored."""
+        semantic, objects = cloud.semantic, cloud.objects
         known = semantic >= 0
         by_class = _table(ids[known], semantic[known], ids.max() + 1, self.classes)
         best = by_class.argmax(1)[ids[known]]
@@ -44,16 +43,11 @@ class Tally:
         by_object = _table(ids[known], objects[known], ids.max() + 1, objects.max() + 1)
         self.labelled += int(known.sum())
         self.leaked += int(known.sum() - by_object.max(1).sum())
-        self._add_borders(ids, xyz, objects, known, voxel_size)
-        size = np.maximum(by_object.sum(1), 1)
-        for o in np.flatnonzero(by_object.sum(0) >= SMALLEST):
-            points = xyz[known & (objects == o)]
-            rows = np.flatnonzero(known & (objects == o))
-            for _ in range(CLICKS):
-                aim = points.mean(0) + rng.normal(size=3) * SPREAD * np.ptp(points, axis=0)
-                clicked = ids[rows[np.argmin(((points - aim) ** 2).sum(1))]]
-                self.clicks += 1
-                self.pure += by_object[clicked, o] >= 0.9 * size[clicked]
+        self._add_borders(ids, cloud.xyz, objects, known, cloud.voxel_size)
+        clicked = ids[cloud.clicks]
+        share = by_object[clicked, objects[cloud.clicks]] / by_object[clicked].sum(1)
+        self.clicks += len(clicked)
+        self.pure += int((share >= PURE).sum())
 
     def _add_borders(self, ids, xyz, objects, known, voxel_size) -> None:
         grid = voxelize(xyz, voxel_size)

@@ -70,11 +70,36 @@ def fuse(feature, first, other, count, min_size):  # type: ignore[no-untyped-def
             regions = left
     parent = _fuse_cheapest_first(
         mean[:regions].copy(), weight[:regions].copy(), first, other, length, count, min_size
-    )
+    )[0]
     new = _numbered(parent)
     for v in range(nodes):
         label[v] = new[label[v]]
     return label
+
+
+@compiled
+def fusions(feature, first, other, label, count):  # type: ignore[no-untyped-def]
+    """The order in which regions fuse, cheapest first, until one a component is left.
+
+    Args:
+        label: int32 [V] in 0..count - 1, the regions to start from.
+
+    Returns:
+        int32 [K, 2], the two regions of each fusion; the first gives its name to both.
+    """
+    width = feature.shape[1]
+    total = np.zeros((count, width), np.float64)
+    weight = np.zeros(count, np.float32)
+    for v in range(len(label)):
+        weight[label[v]] += 1
+        for c in range(width):
+            total[label[v], c] += feature[v, c]
+    mean = np.empty((count, width), np.float32)
+    for region in range(count):
+        for c in range(width):
+            mean[region, c] = total[region, c] / max(weight[region], 1)
+    start, to, border = _contracted(first, other, np.ones(len(other), np.float32), label, count)
+    return _fuse_cheapest_first(mean, weight, start, to, border, 1, 0)[1]
 
 
 @compiled
@@ -170,7 +195,11 @@ def _count(near, edges, p, region):  # type: ignore[no-untyped-def]
 
 @compiled
 def _fuse_cheapest_first(mean, weight, first, other, length, count, min_size):  # type: ignore[no-untyped-def]
-    """The exact end of `fuse`: always the fusion of least cost for its border; returns parents."""
+    """The exact end of `fuse`: always the fusion of least cost for its border.
+
+    Returns:
+        parent int32 [regions]; the fusions in their order, int32 [K, 2].
+    """
     regions = len(mean)
     parent = np.arange(regions).astype(np.int32)
     # Each region's edges are a linked list, so that fusing two regions joins two lists.
@@ -192,6 +221,7 @@ def _fuse_cheapest_first(mean, weight, first, other, length, count, min_size):  
     sum_of = np.zeros(regions, np.float32)
     adjacent = np.empty(regions, np.int32)
     left = regions
+    done = np.empty((regions, 2), np.int32)
 
     small = np.argsort(weight, kind="mergesort")
     for s in range(regions):
@@ -210,6 +240,7 @@ def _fuse_cheapest_first(mean, weight, first, other, length, count, min_size):  
         if best >= 0:
             _join(mean, weight, parent, best, i)
             _append(head, after, best, i)
+            done[regions - left] = best, i
             left -= 1
 
     queue = [(np.float64(0.0), np.int64(0), np.int64(0), np.int64(0))]
@@ -231,13 +262,14 @@ def _fuse_cheapest_first(mean, weight, first, other, length, count, min_size):  
         _join(mean, weight, parent, one, two)
         _append(head, after, one, two)
         stamp[one] += 1
+        done[regions - left] = one, two
         left -= 1
         found = _gather(one, parent, head, target, border, after, sum_of, adjacent)
         for k in range(found):
             near = np.int64(adjacent[k])
             cost = np.float64(_rise(mean, weight, one, near) / sum_of[near] ** BORDER)
             heappush(queue, (cost, min(one, near), max(one, near), stamp[one] + stamp[near]))
-    return parent
+    return parent, done[: regions - left].copy()
 
 
 @compiled
