@@ -69,10 +69,18 @@ def believe(
     scene: TrainingScene,
     scores: NetworkScores,
     clicked: SceneLabels,
+    reach: F32 | None,
     settings: PropagationSettings,
 ) -> F32:
-    """Class probabilities after propagation, a person's labels held fast: float32 [M, C]."""
+    """Class probabilities after propagation, a person's labels held fast: float32 [M, C].
+
+    Args:
+        reach: float32 [M, C] from `click_reach`, a third factor beside P_Θ and P_R; None where no
+            click tells, as live.
+    """
     log_unary = fuse(scores.log_theta, scores.similarity, settings)
+    if reach is not None:
+        log_unary = log_unary + reach
     log_unary = _with_people(log_unary, clicked, scene.marks)
     prepared = scene.prepared
     terms = affinity_terms(prepared, scores.feature, scores.embedding, settings)

@@ -28,6 +28,7 @@ from offline_training.labels import (
     PSEUDO,
     SceneLabels,
     class_thresholds,
+    click_reach,
     clicked_labels,
     clicked_targets,
     grow_objects,
@@ -151,6 +152,10 @@ class _Trainer:
         self.clicked = [
             clicked_labels(scene.marks, scene.prepared.n_supervoxels) for scene in self.scenes
         ]
+        self.reach = [
+            click_reach(scene, graph, len(self.thing))
+            for scene, graph in zip(self.scenes, self.graphs, strict=True)
+        ]
         if settings.labels == "clicks" and not any((c.label >= 0).any() for c in self.clicked):
             raise InputError(
                 f"site {site.path} has no clicks on scenes of split train; "
@@ -271,9 +276,9 @@ class _Trainer:
     def _propagate(self, number: int, networks: Networks) -> list[F32]:
         task = self.progress.add_task(f"round {number + 1}: propagate", total=len(self.scenes))
         beliefs = []
-        for scene, clicked in zip(self.scenes, self.clicked, strict=True):
+        for scene, clicked, reach in zip(self.scenes, self.clicked, self.reach, strict=True):
             scores = network_scores(networks.theta, networks.relation, scene.prepared, self.device)
-            beliefs.append(believe(scene, scores, clicked, self.settings.propagation))
+            beliefs.append(believe(scene, scores, clicked, reach, self.settings.propagation))
             self.progress.advance(task)
         return beliefs
 

@@ -115,7 +115,7 @@ def test_a_cloud_without_finite_points_is_named(count):
 
 
 def test_settings_survive_json_and_reject_what_they_do_not_know():
-    assert SETTINGS.supervoxel_size == pytest.approx(1.7 * 0.05**0.5)
+    assert SETTINGS.supervoxel_size == pytest.approx(1.1 * 0.05**0.5)
     assert Preprocessing.model_validate_json(SETTINGS.model_dump_json()) == SETTINGS
     for wrong in (
         {},

@@ -82,7 +82,7 @@ def test_the_live_pipeline_is_what_training_believes(trained_site, perception):
     loaded = load_scene(scene, preprocessing(trained_site))
     nobody = clicked_labels((), loaded.prepared.n_supervoxels)
     scores = network_scores(networks.theta, networks.relation, loaded.prepared, torch.device("cpu"))
-    belief = believe(loaded, scores, nobody, settings.propagation)
+    belief = believe(loaded, scores, nobody, None, settings.propagation)
     live = perception(scene.cloud(), UP)
     expected = loaded.prepared.to_points(belief.max(axis=1)[loaded.prepared.supervoxel], fill=0)
     np.testing.assert_allclose(live.confidence, expected, atol=1e-4)

@@ -1,16 +1,20 @@
 import numpy as np
 from scipy.sparse import coo_matrix
+from small_site import make_small_site
 
 from offline_training.labels import (
     NOBODY,
     PERSON,
     PSEUDO,
     class_thresholds,
+    click_reach,
     clicked_labels,
     grow_objects,
+    touching,
     with_pseudo_labels,
 )
-from offline_training.scenes import Mark, TrainingScene, majority
+from offline_training.scenes import Mark, TrainingScene, load_scene, majority, voxel_truth
+from offline_training.self_training import preprocessing
 
 
 def marks(*entries):
@@ -57,3 +61,18 @@ def test_majority():
     values = np.array([3, 3, 5, 1, 2, 7], np.int32)
     rows = np.array([0, 0, 0, 1, 1, -1], np.int32)
     assert majority(values, rows, 2).tolist() == [3, 1]
+
+
+def test_clicks_alone_reach_most_of_their_objects(tmp_path):
+    site = make_small_site(tmp_path / "site", train=2, val=0)
+    for scene in site.scenes():
+        loaded = load_scene(scene, preprocessing(site))
+        truth = voxel_truth(scene, loaded.prepared).semantic
+        reach = click_reach(loaded, touching(loaded.prepared), 3)
+        np.testing.assert_allclose(np.exp(reach).sum(axis=1), 1, atol=1e-5)
+        best = reach.argmax(axis=1)[loaded.prepared.supervoxel]
+        assert (best == truth).mean() > 0.85
+        for mark in loaded.marks:
+            assert reach[mark.supervoxel].argmax() in {
+                m.class_id for m in loaded.marks if m.supervoxel == mark.supervoxel
+            }

@@ -55,7 +55,7 @@ def test_propagation_carries_clicks_to_where_the_networks_are_blind(tmp_path):
         settings = QUICK.propagation.model_copy(update={"steps": 30, "weight": 3.0})
         truth = voxel_truth(scene, loaded.prepared).semantic
         blind = fuse(scores.log_theta, scores.similarity, settings)
-        belief = believe(loaded, scores, clicked, settings)
+        belief = believe(loaded, scores, clicked, None, settings)
         groups = loaded.prepared.supervoxel
         before.append((blind.argmax(axis=1)[groups] == truth).mean())
         after.append((belief.argmax(axis=1)[groups] == truth).mean())
