@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from offline_training.checkpoint import load_networks
-from offline_training.export import OPSET, write_sparse_onnx
+from offline_training.export import OPSET, Storage, write_sparse_onnx
 from offline_training.export_propagator import propagator_onnx
 from offline_training.self_training import (
     Networks,
@@ -23,8 +23,11 @@ from otoc_ros.site.bundle import Bundle, BundleInfo, onnx_metadata, write_bundle
 from otoc_ros.site.site import Site
 
 
-def export_bundle(site: Site, folder: Path) -> Bundle:
+def export_bundle(site: Site, folder: Path, storage: Storage = "float32") -> Bundle:
     """Write the networks of the last finished round as a bundle.
+
+    Args:
+        storage: how weights lie in the files, see `write_sparse_onnx`.
 
     Raises:
         InputError: the site has no finished round, or the folder cannot take the bundle.
@@ -58,13 +61,14 @@ def export_bundle(site: Site, folder: Path) -> Bundle:
             "offset": theta.offset,
         }
         columns = len(prepared.features)
-        write_sparse_onnx(unet, theta.unet, heads, columns, metadata)
+        write_sparse_onnx(unet, theta.unet, heads, columns, metadata, storage)
         write_sparse_onnx(
             embedding,
             relation.unet,
             {"embedding": relation.embed},
             columns,
             {**metadata, "otoc_prototypes": prototypes},
+            storage,
         )
         files = {
             "unet.onnx": unet.read_bytes(),
