@@ -70,11 +70,24 @@ inline void multiply_rest(const Convolution& job, const float* weight, long begi
   }
 }
 
+inline void begin_rows(const Convolution& job, long first, long last) {
+  const long n = job.c_out;
+  for (long row = first; row < last; ++row) {
+    float* y = job.result + row * n;
+    if (job.addend)
+      std::memcpy(y, job.addend + row * n, sizeof(float) * n);
+    else
+      std::memset(y, 0, sizeof(float) * n);
+    if (job.bias)
+      for (long c = 0; c < n; ++c) y[c] += job.bias[c];
+  }
+}
+
 // One block of output rows.
 void convolve_block(const Convolution& job, long block) {
   const long first = block * job.block_rows;
   const long last = first + job.block_rows < job.n_out ? first + job.block_rows : job.n_out;
-  std::memset(job.result + first * job.c_out, 0, sizeof(float) * (last - first) * job.c_out);
+  begin_rows(job, first, last);
   const long vectors = job.c_out / kLanes;
   const long tiles = (vectors + kMaxVectors - 1) / kMaxVectors;
   for (long k = 0; k < job.offsets; ++k) {
@@ -92,6 +105,9 @@ void convolve_block(const Convolution& job, long block) {
     }
     if (vectors * kLanes < job.c_out) multiply_rest(job, weight, begin, end, vectors * kLanes);
   }
+  if (job.relu)
+    for (long i = first * job.c_out; i < last * job.c_out; ++i)
+      job.result[i] = job.result[i] > 0 ? job.result[i] : 0;
 }
 
 // gradient[c][n] += sum over pairs of x[c] * g[n], for kTileRows channels c.

@@ -13,11 +13,13 @@ namespace {
 
 struct Convolution {
   const float *features, *weight;  // [n_in, c_in], [offsets, c_in, c_out]
+  const float *bias, *addend;      // [c_out], [n_out, c_out]; null for none
   float* result;                   // [n_out, c_out]
   long n_out, c_in, c_out, offsets;
   const int *inputs, *outputs;  // [pairs]
   const int* block_start;       // [blocks + 1, offsets]: first pair at or after each block of rows
   long block_rows;
+  bool relu;
 };
 
 struct WeightGradient {
@@ -99,7 +101,7 @@ int useful_threads(int threads, long multiplications) {
 extern "C" {
 
 // Raised whenever a function below changes its arguments.
-int otoc_interface() { return 1; }
+int otoc_interface() { return 2; }
 
 // The instruction set in use: 0 plain C++, 1 AVX2, 2 AVX-512.
 int otoc_instruction_set() { return chosen; }
@@ -110,11 +112,13 @@ int otoc_use_instruction_set(int wanted) {
   return chosen = wanted < best ? wanted : best;
 }
 
-void otoc_convolve(const float* features, const float* weight, float* result, long n_out,
-                   long c_in, long c_out, long offsets, const int* inputs, const int* outputs,
-                   const int* block_start, long block_rows, int threads) {
-  const Convolution job{features, weight, result,  n_out,       c_in,      c_out,
-                        offsets,  inputs, outputs, block_start, block_rows};
+// result = bias + addend + the sum; then ReLU.
+void otoc_convolve(const float* features, const float* weight, const float* bias,
+                   const float* addend, float* result, long n_out, long c_in, long c_out,
+                   long offsets, const int* inputs, const int* outputs, const int* block_start,
+                   long block_rows, int relu, int threads) {
+  const Convolution job{features, weight,  bias,   addend,  result,      n_out,      c_in,
+                        c_out,    offsets, inputs, outputs, block_start, block_rows, relu != 0};
   const long blocks = (n_out + block_rows - 1) / block_rows;
   long pairs = 0;
   for (long k = 0; k < offsets; ++k) pairs += block_start[blocks * offsets + k] - block_start[k];

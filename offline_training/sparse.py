@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,60 +22,36 @@ from torch import Tensor, nn
 
 from otoc_ros.core import native
 from otoc_ros.core.compiled import compiled
+from otoc_ros.core.pairs import PairList, coarser_level_pairs, same_level_pairs
 from otoc_ros.core.voxels import Level, kernel_maps
 
 
-@dataclass(frozen=True, eq=False)
 class Pairs:
-    """Which input row feeds which output row, through which offset.
+    """A list of pairs on one device; see `PairList`."""
 
-    Attributes:
-        inputs, outputs: int32 [P], sorted by offset, and within an offset by either row: moving all
-            voxels by one offset keeps their order.
-        sizes: pairs of each of the K offsets.
-        n_inputs, n_outputs: rows on either side.
-    """
-
-    inputs: Tensor
-    outputs: Tensor
-    sizes: tuple[int, ...]
-    n_inputs: int
-    n_outputs: int
+    def __init__(self, pairs: PairList, device: torch.device) -> None:
+        self.list = pairs
+        self.inputs = torch.from_numpy(pairs.inputs).to(device)
+        self.outputs = torch.from_numpy(pairs.outputs).to(device)
+        self.n_inputs, self.n_outputs = pairs.n_inputs, pairs.n_outputs
 
     @cached_property
     def reversed(self) -> Pairs:
         """The pairs of the transposed convolution."""
-        return Pairs(self.outputs, self.inputs, self.sizes, self.n_outputs, self.n_inputs)
+        return Pairs(self.list.reversed, self.inputs.device)
 
     @cached_property
     def slices(self) -> list[tuple[int, slice]]:
         """The offsets that have pairs, and where those lie."""
-        ends = np.cumsum(self.sizes).tolist()
-        return [
-            (k, slice(end - size, end))
-            for k, (size, end) in enumerate(zip(self.sizes, ends, strict=True))
-            if size
-        ]
+        spans = pairwise(self.list.offset_start.tolist())
+        return [(k, slice(begin, end)) for k, (begin, end) in enumerate(spans) if begin < end]
 
     @cached_property
     def by_output(self) -> tuple[Tensor, Tensor]:
         """The pairs sorted by output row, int32 [P], and where each row begins, [n_outputs + 1]."""
-        order, starts = _group_by_row(self.outputs.cpu().numpy(), self.n_outputs)
+        order, starts = _group_by_row(self.list.outputs, self.n_outputs)
         device = self.outputs.device
         return torch.from_numpy(order).to(device), torch.from_numpy(starts).to(device)
-
-    @cached_property
-    def offset_start(self) -> NDArray[np.int32]:
-        """First pair of each offset, and the number of pairs, [K + 1]."""
-        return np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int32)
-
-    @cached_property
-    def block_start(self) -> NDArray[np.int32]:
-        """First pair of each offset at or after each block of output rows, [blocks + 1, K]."""
-        starts: NDArray[np.int32] = _starts_of_blocks(
-            self.outputs.numpy(), self.offset_start, self.n_outputs, native.BLOCK_ROWS
-        )
-        return starts
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +196,7 @@ def _sum_by_row(products: Tensor, rows: tuple[Tensor, Tensor]) -> Tensor:
 class _NativeConvolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
-        features, weight = features.contiguous(), weight.contiguous()
+        features, weight = features.detach().contiguous(), weight.detach().contiguous()
         ctx.save_for_backward(features, weight)
         ctx.pairs = pairs
         return _native_sum(features, weight, pairs)
@@ -234,83 +211,25 @@ class _NativeConvolution(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             turned = weight.transpose(1, 2).contiguous()
             to_features = _native_sum(gradient, turned, pairs.reversed)
-        to_weight = torch.empty_like(weight)
-        offsets, c_in, c_out = weight.shape
-        kernel = native.library()
-        assert kernel is not None
-        kernel.otoc_weight_gradient(
-            *(features.data_ptr(), gradient.data_ptr(), to_weight.data_ptr()),
-            *(c_in, c_out, offsets),
-            *(pairs.inputs.data_ptr(), pairs.outputs.data_ptr(), pairs.offset_start.ctypes.data),
-            torch.get_num_threads(),
+        to_weight = native.weight_gradient(
+            features.numpy(), gradient.numpy(), pairs.list, torch.get_num_threads()
         )
-        return to_features, to_weight, None
+        return to_features, torch.from_numpy(to_weight), None
 
 
 def _native_sum(features: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
-    offsets, c_in, c_out = weight.shape
-    if len(features) != pairs.n_inputs or features.shape[1] != c_in:
-        raise ValueError(
-            f"features are {list(features.shape)}, the maps and weights want "
-            f"[{pairs.n_inputs}, {c_in}]"
-        )
-    result = features.new_empty(pairs.n_outputs, c_out)
-    kernel = native.library()
-    assert kernel is not None
-    kernel.otoc_convolve(
-        *(features.data_ptr(), weight.data_ptr(), result.data_ptr()),
-        *(pairs.n_outputs, c_in, c_out, offsets),
-        *(pairs.inputs.data_ptr(), pairs.outputs.data_ptr(), pairs.block_start.ctypes.data),
-        *(native.BLOCK_ROWS, torch.get_num_threads()),
+    threads = torch.get_num_threads()
+    return torch.from_numpy(
+        native.convolve(features.numpy(), weight.numpy(), pairs.list, threads=threads)
     )
-    return result
 
 
 def _level_maps(level: Level, n_coarser: int, device: torch.device) -> LevelMaps:
-    inputs, outputs, sizes = _pairs_of_table(level.neighbours)
-    same = _pairs(inputs, outputs, sizes, len(level), len(level), device)
-    if level.parent is None or level.child is None:
+    same = Pairs(same_level_pairs(level), device)
+    if level.parent is None:
         return LevelMaps(same, None, None)
-    order = np.argsort(level.child, kind="stable").astype(np.int32)
-    sizes = np.bincount(level.child, minlength=8)
-    down = _pairs(order, level.parent[order], sizes, len(level), n_coarser, device)
+    down = Pairs(coarser_level_pairs(level, n_coarser), device)
     return LevelMaps(same, down, down.reversed)
-
-
-def _pairs(
-    inputs: NDArray[np.int32],
-    outputs: NDArray[np.int32],
-    sizes: NDArray[Any],
-    n_inputs: int,
-    n_outputs: int,
-    device: torch.device,
-) -> Pairs:
-    return Pairs(
-        torch.from_numpy(inputs).to(device),
-        torch.from_numpy(outputs).to(device),
-        tuple(sizes.tolist()),
-        n_inputs,
-        n_outputs,
-    )
-
-
-@compiled
-def _pairs_of_table(table):  # type: ignore[no-untyped-def]
-    rows, offsets = table.shape
-    sizes = np.zeros(offsets, np.int64)
-    for i in range(rows):
-        for k in range(offsets):
-            sizes[k] += table[i, k] >= 0
-    place = np.cumsum(sizes) - sizes
-    inputs = np.empty(sizes.sum(), np.int32)
-    outputs = np.empty(sizes.sum(), np.int32)
-    for i in range(rows):
-        for k in range(offsets):
-            if table[i, k] >= 0:
-                inputs[place[k]] = table[i, k]
-                outputs[place[k]] = i
-                place[k] += 1
-    return inputs, outputs, sizes
 
 
 @compiled
@@ -325,17 +244,3 @@ def _group_by_row(rows, count):  # type: ignore[no-untyped-def]
         order[place[rows[pair]]] = pair
         place[rows[pair]] += 1
     return order, starts
-
-
-@compiled
-def _starts_of_blocks(outputs, offset_start, n_outputs, block_rows):  # type: ignore[no-untyped-def]
-    blocks = (n_outputs + block_rows - 1) // block_rows
-    offsets = len(offset_start) - 1
-    starts = np.empty((blocks + 1, offsets), np.int32)
-    for k in range(offsets):
-        pair = offset_start[k]
-        for block in range(blocks + 1):
-            while pair < offset_start[k + 1] and outputs[pair] < block * block_rows:
-                pair += 1
-            starts[block, k] = pair
-    return starts

@@ -9,20 +9,29 @@ import ctypes
 import logging
 from functools import lru_cache
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from otoc_ros.core.pairs import PairList
 
 MODULE = "otoc_ros.core._sparse_conv"
-INTERFACE = 1  # of native/sparse_conv.cpp; another number is a library of another version
+INTERFACE = 2  # of native/sparse_conv.cpp; another number is a library of another version
 BLOCK_ROWS = 128  # output rows of a task: with their weights they fit the first-level cache
 INSTRUCTION_SETS = ("plain", "avx2", "avx512")
+
+Float32 = NDArray[np.float32]
 
 _pointer, _long, _int = ctypes.c_void_p, ctypes.c_long, ctypes.c_int
 _SIGNATURES: dict[str, list[type]] = {
     "otoc_interface": [],
     "otoc_instruction_set": [],
     "otoc_use_instruction_set": [_int],
-    # features, weight, result; n_out, c_in, c_out, offsets; inputs, outputs, block_start;
-    # block_rows; threads
-    "otoc_convolve": [_pointer] * 3 + [_long] * 4 + [_pointer] * 3 + [_long, _int],
+    # features, weight, bias, addend, result; n_out, c_in, c_out, offsets; inputs, outputs,
+    # block_start; block_rows; relu, threads
+    "otoc_convolve": [_pointer] * 5 + [_long] * 4 + [_pointer] * 3 + [_long, _int, _int],
     # features, gradient, result; c_in, c_out, offsets; inputs, outputs, offset_start; threads
     "otoc_weight_gradient": [_pointer] * 3 + [_long] * 3 + [_pointer] * 3 + [_int],
 }
@@ -47,4 +56,89 @@ def library() -> ctypes.CDLL | None:
         function = getattr(kernel, name)
         function.argtypes = arguments
         function.restype = _int if len(arguments) < 2 else None
+    return kernel
+
+
+def convolve(
+    features: Float32,
+    weight: Float32,
+    pairs: PairList,
+    *,
+    bias: Float32 | None = None,
+    addend: Float32 | None = None,
+    relu: bool = False,
+    threads: int = 1,
+) -> Float32:
+    """bias + addend + the sum of `features[i] @ weight[k]` over each output row's pairs; ReLU.
+
+    Only where `library()` is there. The result does not depend on the number of threads.
+
+    Args:
+        features: float32 [pairs.n_inputs, C_in].
+        weight: float32 [K, C_in, C_out].
+        bias: float32 [C_out].
+        addend: float32 [pairs.n_outputs, C_out].
+
+    Raises:
+        ValueError: an array that is not dense float32 of these sizes.
+    """
+    offsets, c_in, c_out = len(pairs.offset_start) - 1, features.shape[-1], weight.shape[-1]
+    _check("features", features, (pairs.n_inputs, c_in))
+    _check("weight", weight, (offsets, c_in, c_out))
+    if bias is not None:
+        _check("bias", bias, (c_out,))
+    if addend is not None:
+        _check("addend", addend, (pairs.n_outputs, c_out))
+    result = np.empty((pairs.n_outputs, c_out), np.float32)
+    _kernel().otoc_convolve(
+        *map(_address, (features, weight, bias, addend, result)),
+        *(pairs.n_outputs, c_in, c_out, offsets),
+        *map(_address, (pairs.inputs, pairs.outputs, pairs.block_start)),
+        *(BLOCK_ROWS, int(relu), threads),
+    )
+    return result
+
+
+def weight_gradient(
+    features: Float32, gradient: Float32, pairs: PairList, threads: int = 1
+) -> Float32:
+    """float32 [K, C_in, C_out], the sum of outer products of `features[i]` and `gradient[o]`.
+
+    Args:
+        features: float32 [pairs.n_inputs, C_in].
+        gradient: float32 [pairs.n_outputs, C_out].
+
+    Raises:
+        ValueError: an array that is not dense float32 of these sizes.
+    """
+    offsets, c_in, c_out = len(pairs.offset_start) - 1, features.shape[-1], gradient.shape[-1]
+    _check("features", features, (pairs.n_inputs, c_in))
+    _check("gradient", gradient, (pairs.n_outputs, c_out))
+    result = np.empty((offsets, c_in, c_out), np.float32)
+    _kernel().otoc_weight_gradient(
+        *map(_address, (features, gradient, result)),
+        *(c_in, c_out, offsets),
+        *map(_address, (pairs.inputs, pairs.outputs, pairs.offset_start)),
+        threads,
+    )
+    return result
+
+
+def _check(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
+    # The kernel trusts its pointers, so nothing else may reach it.
+    if array.shape != shape or array.dtype != np.float32 or not array.flags.c_contiguous:
+        raise ValueError(
+            f"{name} is {array.dtype} {list(array.shape)}; the maps and weights want dense "
+            f"float32 {list(shape)}"
+        )
+
+
+def _address(array: NDArray[Any] | None) -> int | None:
+    return None if array is None else array.ctypes.data
+
+
+def _kernel() -> ctypes.CDLL:
+    kernel = library()
+    if kernel is None:
+        raise RuntimeError("the C++ sparse kernel was not built; ask library() first")
     return kernel

@@ -185,13 +185,15 @@ def _assign(masks, sets):  # type: ignore[no-untyped-def]
 
 @compiled
 def _rows(neighbours, voxels, offsets, place):  # type: ignore[no-untyped-def]
-    rows = np.full((len(voxels), len(offsets)), -1, np.int32)
+    rows = np.empty((len(voxels), len(offsets)), np.int32)
     for i in range(len(voxels)):
-        if voxels[i] >= 0:
-            for column in range(len(offsets)):
-                neighbour = neighbours[voxels[i], offsets[column]]
-                if neighbour >= 0:
-                    rows[i, column] = place[neighbour]
+        if voxels[i] < 0:
+            rows[i] = -1
+            continue
+        of_voxel = neighbours[voxels[i]]
+        for column in range(len(offsets)):
+            neighbour = of_voxel[offsets[column]]
+            rows[i, column] = place[neighbour] if neighbour >= 0 else -1
     return rows
 
 

@@ -88,6 +88,18 @@ def test_an_exported_network_gives_what_the_trained_one_gives(exported, session,
         np.testing.assert_allclose(result, expected[key], atol=1e-4, err_msg=key)
 
 
+def test_another_runtime_gives_the_same(exported, session):
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    exact = {"INFERENCE_PRECISION_HINT": "f32"}
+    compiled = openvino.Core().compile_model(str(exported[0]), "CPU", exact)
+    for name, coords in CLOUDS.items():
+        features = np.random.default_rng(0).normal(size=(len(coords), CHANNELS))
+        feeds = {"features": features.astype(np.float32), **sparse_feeds(coords, LEVELS)}
+        theirs = compiled(feeds)
+        for number, ours in enumerate(session.run(list(exported[2]), feeds)):
+            np.testing.assert_allclose(theirs[number], ours, atol=1e-4, err_msg=name)
+
+
 def test_only_standard_operators_of_one_opset(exported):
     model = onnx.load(exported[0])
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", OPSET)]

@@ -43,7 +43,13 @@ def instruction_set(request):
 def value_and_gradients(pairs, c_in, c_out):
     random = torch.Generator().manual_seed(c_in)
     x = torch.randn(pairs.n_inputs, c_in, generator=random, requires_grad=True)
-    weight = torch.randn(len(pairs.sizes), c_in, c_out, generator=random, requires_grad=True)
+    weight = torch.randn(
+        27 if pairs.n_inputs == pairs.n_outputs else 8,
+        c_in,
+        c_out,
+        generator=random,
+        requires_grad=True,
+    )
     y = convolve(x, weight, pairs)
     direction = torch.randn(y.shape, generator=random)
     return y.detach(), *torch.autograd.grad(y, (x, weight), direction)
@@ -79,6 +85,18 @@ def test_the_number_of_threads_changes_nothing(level):
 
 
 @built
+def test_bias_addend_and_relu(level):
+    random = np.random.default_rng(0)
+    x, weight, bias, addend = (
+        random.normal(size=size).astype(np.float32)
+        for size in ((level.down.n_inputs, 8), (8, 8, 21), (21,), (level.down.n_outputs, 21))
+    )
+    plain = native.convolve(x, weight, level.down.list)
+    fused = native.convolve(x, weight, level.down.list, bias=bias, addend=addend, relu=True)
+    np.testing.assert_allclose(fused, np.maximum(plain + bias + addend, 0), atol=1e-5)
+
+
+@built
 def test_a_whole_network_agrees():
     coords = crumpled(3000)
     torch.manual_seed(0)
@@ -102,17 +120,11 @@ def test_several_callers_at_once(level):
 @built
 def test_a_forked_process_computes_too(level):
     # Straight to the kernel: torch's own threads do not survive a fork.
-    pairs, result = level.same, np.empty((level.same.n_outputs, 64), np.float32)
+    pairs = level.same.list
     x, weight = np.ones((pairs.n_inputs, 64), np.float32), np.ones((27, 64, 64), np.float32)
 
     def total():
-        kernel.otoc_convolve(
-            *(x.ctypes.data, weight.ctypes.data, result.ctypes.data),
-            *(pairs.n_outputs, 64, 64, 27),
-            *(pairs.inputs.data_ptr(), pairs.outputs.data_ptr(), pairs.block_start.ctypes.data),
-            *(native.BLOCK_ROWS, 2),
-        )
-        return float(result.sum())
+        return float(native.convolve(x, weight, pairs, threads=2).sum())
 
     expected = total()
     child = os.fork()
