@@ -138,6 +138,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = 2
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:
+        if rclpy.ok():  # else a signal has just taken the context away from a call that needs it
+            raise
     with suppress(KeyboardInterrupt):
         player.destroy_node()
         rclpy.try_shutdown()
