@@ -33,7 +33,7 @@ CERTAIN = 0.98  # probability of a person's label in propagation; the rest is sp
 @dataclass(frozen=True, eq=False)
 class NetworkScores:
     """Per super-voxel: log_theta float32 [M, C], feature [M, width], embedding [M, d], similarity
-    f_j · k_c / τ [M, C]."""
+    f_j · k_c / τ + the bank's bias [M, C]."""
 
     log_theta: F32
     feature: F32
@@ -56,7 +56,8 @@ def network_scores(
         return pool(values.cpu().numpy(), prepared.supervoxel, prepared.n_supervoxels)
 
     center = unit_rows(pooled(embedding))
-    similarity = relation.bank.scores(torch.from_numpy(center).to(device))
+    bank = relation.bank
+    similarity = bank.scores(torch.from_numpy(center).to(device)) + bank.bias
     return NetworkScores(
         pooled(functional.log_softmax(output.logits, dim=1)),
         pooled(output.feature),

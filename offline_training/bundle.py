@@ -6,11 +6,14 @@ import json
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from offline_training.checkpoint import load_networks
 from offline_training.export import OPSET, Storage, write_sparse_onnx
 from offline_training.export_propagator import propagator_onnx
+from offline_training.networks import UNSEEN, PrototypeBank
 from offline_training.self_training import (
     Networks,
     finished_rounds,
@@ -74,7 +77,11 @@ def export_bundle(site: Site, folder: Path, storage: Storage = "float32") -> Bun
             "unet.onnx": unet.read_bytes(),
             "relation.onnx": embedding.read_bytes(),
             "propagator.onnx": propagator_onnx(
-                relation.bank.seen.numpy(), settings.propagation, metadata
+                _bias(relation.bank), settings.propagation, metadata
             ),
         }
     return write_bundle(folder, info, files)
+
+
+def _bias(bank: PrototypeBank) -> NDArray[np.float32]:
+    return torch.where(bank.seen, bank.bias, torch.tensor(UNSEEN)).numpy()

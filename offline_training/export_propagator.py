@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from offline_training.export import IR_VERSION, OPSET
-from offline_training.networks import EMBEDDING, TEMPERATURE, UNSEEN
+from offline_training.networks import EMBEDDING, TEMPERATURE
 from otoc_ros.core.propagation import PropagationSettings
 
 
 def propagator_onnx(
-    seen: NDArray[np.bool_], settings: PropagationSettings, metadata: Mapping[str, str]
+    bias: NDArray[np.float32], settings: PropagationSettings, metadata: Mapping[str, str]
 ) -> bytes:
     """Fuse both networks' scores and run the mean field (paper sections 3.3 and 3.4).
 
@@ -26,9 +26,9 @@ def propagator_onnx(
     similarity float32 [M, B], cosine to each prototype.
 
     Args:
-        seen: bool [C], False for a class without a prototype.
+        bias: float32 [C], added to f_j · k_c / τ; UNSEEN for a class without a prototype.
     """
-    classes = len(seen)
+    classes = len(bias)
     nodes: list[onnx.NodeProto] = []
     constants: list[onnx.TensorProto] = []
 
@@ -45,7 +45,7 @@ def propagator_onnx(
     constant("alpha", alpha, np.float32)
     constant("beta", 1 - alpha, np.float32)
     constant("cosine_scale", 1 / TEMPERATURE, np.float32)
-    constant("unseen", np.where(seen, 0, UNSEEN)[None], np.float32)
+    constant("bias", bias[None], np.float32)
     constant("first", [0], np.int64)
     constant("classes", [classes], np.int64)
     constant("axis_one", [1], np.int64)
@@ -58,7 +58,7 @@ def propagator_onnx(
     node("MatMul", ["embedding", "turned"], "similarity")
     node("Slice", ["similarity", "first", "classes", "axis_one"], "known")
     node("Mul", ["known", "cosine_scale"], "sharp")
-    node("Add", ["sharp", "unseen"], "masked")
+    node("Add", ["sharp", "bias"], "masked")
     node("LogSoftmax", ["masked"], "log_relation", axis=1)
     node("Mul", ["log_relation", "beta"], "relation_part")
     node("Add", ["unet_part", "relation_part"], "product")

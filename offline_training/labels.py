@@ -26,8 +26,9 @@ NOBODY, PERSON, PSEUDO = 0, 1, 2
 COLOUR_STEP = 0.1  # change of mean colour (rgb in 0..1) that costs 1
 NORMAL_STEP = 0.2  # change of the mean normal's parts that costs 1
 STEP_COST = 0.1  # a metre
-PATH_SCALE = 30.0  # cost that divides a class's odds by e
+PATH_SCALE = 10.0  # cost that divides a class's odds by e
 LONGEST_PATH = 8.0  # in PATH_SCALE; a class without clicks in the scene is not impossible
+LONGEST_STUFF_PATH = 1.0  # a wall goes on behind corners: being far from its click says little
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +143,7 @@ def grow_objects(scene: TrainingScene, label: I32, graph: csr_matrix) -> I32:
     return owner
 
 
-def click_reach(scene: TrainingScene, graph: csr_matrix, classes: int) -> F32:
+def click_reach(scene: TrainingScene, graph: csr_matrix, thing: NDArray[np.bool_]) -> F32:
     """How hard it is to get from each super-voxel to the nearest click of each class.
 
     A path over touching super-voxels costs the squared change of colour and of surface direction
@@ -151,6 +152,7 @@ def click_reach(scene: TrainingScene, graph: csr_matrix, classes: int) -> F32:
 
     Args:
         graph: from `touching`.
+        thing: bool [C].
 
     Returns:
         float32 [M, C], log-probabilities over classes.
@@ -167,12 +169,13 @@ def click_reach(scene: TrainingScene, graph: csr_matrix, classes: int) -> F32:
             mean = pooled(values)
             cost += ((mean[edges.row] - mean[edges.col]) ** 2).sum(axis=1) / scale**2
     paths = coo_matrix((cost, (edges.row, edges.col)), shape=graph.shape).tocsr()
-    reach = np.full((prepared.n_supervoxels, classes), LONGEST_PATH)
+    longest = np.where(thing, LONGEST_PATH, LONGEST_STUFF_PATH)
+    reach = np.full((prepared.n_supervoxels, len(thing)), LONGEST_PATH)
     marks = [mark for mark in scene.marks if mark.kind != "exclude"]
     for name in {mark.class_id for mark in marks}:
         seeds = np.array([mark.supervoxel for mark in marks if mark.class_id == name])
         length = dijkstra(paths, directed=False, indices=seeds, min_only=True)
-        reach[:, name] = np.minimum(length / PATH_SCALE, LONGEST_PATH)
+        reach[:, name] = np.minimum(length / PATH_SCALE, longest[name])
     score = np.exp(-reach)
     found: F32 = np.log(score / score.sum(axis=1, keepdims=True)).astype(np.float32)
     return found

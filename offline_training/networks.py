@@ -63,16 +63,29 @@ class PrototypeBank(nn.Module):
 
     prototype: Tensor  # float [C, d]
     seen: Tensor  # bool [C]
+    bias: Tensor  # float [C]
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.register_buffer("prototype", torch.zeros(classes, EMBEDDING))
         self.register_buffer("seen", torch.zeros(classes, dtype=torch.bool))
+        self.register_buffer("bias", torch.zeros(classes))
 
     def scores(self, embedding: Tensor) -> Tensor:
         """f_j · k_c / τ, float [M, C]; UNSEEN for classes that no batch has shown yet."""
         scores = embedding @ self.prototype.t() / TEMPERATURE
         return scores.masked_fill(~self.seen, UNSEEN)
+
+    def expect(self, area: Tensor) -> None:
+        """Take the classes for as frequent as the root of their area, as Θ's loss does.
+
+        Similarity alone knows no frequencies: of a room's walls it makes a hundred small things.
+
+        Args:
+            area: float [C], voxels of each class.
+        """
+        share = area.clamp(min=1).sqrt()
+        self.bias.copy_((share / share.sum()).log())
 
     @torch.no_grad()
     def update(self, embedding: Tensor, label: Tensor, momentum: float = MOMENTUM) -> None:

@@ -153,7 +153,7 @@ class _Trainer:
             clicked_labels(scene.marks, scene.prepared.n_supervoxels) for scene in self.scenes
         ]
         self.reach = [
-            click_reach(scene, graph, len(self.thing))
+            click_reach(scene, graph, self.thing)
             for scene, graph in zip(self.scenes, self.graphs, strict=True)
         ]
         if settings.labels == "clicks" and not any((c.label >= 0).any() for c in self.clicked):
@@ -187,11 +187,12 @@ class _Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         targets = self._targets(labels)
         losses = self._optimise(number, networks, targets, stop)
-        self._settle_bank(networks, labels)
+        self._settle_bank(networks, labels, self._area_before(number))
         beliefs = self._propagate(number, networks)
         following = self._choose(number, beliefs)
         save_networks(folder / "networks.safetensors", networks.named())
-        _save_labels(folder / "labels.npz", self.scenes, following)
+        area = _areas(self.scenes, beliefs)
+        _save_labels(folder / "labels.npz", self.scenes, following, area)
         metrics = {
             "round": number,
             "seconds": round(time.monotonic() - begin, 1),
@@ -213,13 +214,27 @@ class _Trainer:
             for scene, known, graph in zip(self.scenes, labels, self.graphs, strict=True)
         ]
 
+    def _area_before(self, number: int) -> NDArray[np.float64]:
+        """Area of each class as it is known before a round."""
+        if self.settings.labels == "full":
+            beliefs = [
+                np.eye(len(self.thing), dtype=np.float32)[label]
+                for label in map(_supervoxel_truth, self.scenes, self.truth_targets)
+            ]
+            return _areas(self.scenes, beliefs)
+        if number == 0:
+            return _areas(self.scenes, [np.exp(reach) for reach in self.reach])
+        with np.load(round_folder(self.site, number - 1) / "labels.npz") as arrays:
+            area: NDArray[np.float64] = arrays["area"]
+            return area
+
     def _optimise(
         self, number: int, networks: Networks, targets: list[Targets], stop: list[bool]
     ) -> dict[str, float]:
         settings = self.settings
         useful = [row for row, target in enumerate(targets) if (target.label >= 0).any()]
         scenes, targets = [self.scenes[row] for row in useful], [targets[row] for row in useful]
-        class_weight = _class_weights(targets, len(self.thing)).to(self.device)
+        class_weight = _class_weights(targets, self._area_before(number)).to(self.device)
         parameters = [p for network in networks.named().values() for p in network.parameters()]
         optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=1e-3)
         saved = round_folder(self.site, number) / "progress.safetensors"
@@ -258,7 +273,9 @@ class _Trainer:
         return dict(zip(losses._fields, np.round(means, 4).tolist(), strict=True)) if recent else {}
 
     @torch.no_grad()
-    def _settle_bank(self, networks: Networks, labels: list[SceneLabels]) -> None:
+    def _settle_bank(
+        self, networks: Networks, labels: list[SceneLabels], area: NDArray[np.float64]
+    ) -> None:
         """Re-estimate the prototypes from every labelled super-voxel: a running mean over small
         batches remembers only the last scenes."""
         embeddings, names = [], []
@@ -272,6 +289,7 @@ class _Trainer:
         networks.relation.bank.update(
             torch.cat(embeddings).to(self.device), torch.cat(names).to(self.device), momentum=0.0
         )
+        networks.relation.bank.expect(torch.from_numpy(area))
 
     def _propagate(self, number: int, networks: Networks) -> list[F32]:
         task = self.progress.add_task(f"round {number + 1}: propagate", total=len(self.scenes))
@@ -296,11 +314,15 @@ _PARTS = ("label", "provenance", "confidence")
 
 
 def _save_labels(
-    path: Path, scenes: Sequence[TrainingScene], labels: Sequence[SceneLabels]
+    path: Path,
+    scenes: Sequence[TrainingScene],
+    labels: Sequence[SceneLabels],
+    area: NDArray[np.float64],
 ) -> None:
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
+        area=area,
         **{
             f"{scene.name}/{part}": getattr(known, part)
             for scene, known in zip(scenes, labels, strict=True)
@@ -315,14 +337,27 @@ def _supervoxel_truth(scene: TrainingScene, targets: Targets) -> NDArray[np.int3
     return majority(targets.label, prepared.supervoxel, prepared.n_supervoxels)
 
 
-def _class_weights(targets: Sequence[Targets], classes: int) -> Tensor:
-    """Rarer classes weigh more, by the square root of their share: float32 [C], mean about 1."""
-    count = np.zeros(classes)
+def _class_weights(targets: Sequence[Targets], area: NDArray[np.float64]) -> Tensor:
+    """Weight of a labelled voxel of each class in the losses: float32 [C], mean about 1.
+
+    Together the voxels of a class weigh the square root of the class's area, however few of them
+    are labelled: a wall of which one super-voxel was clicked is still most of the room.
+    """
+    count = np.zeros(len(area))
     for target in targets:
-        count += np.bincount(target.label[target.label >= 0], minlength=classes)
-    weight = np.where(count > 0, np.maximum(count, 1) ** -0.5, 0)
+        count += np.bincount(target.label[target.label >= 0], minlength=len(area))
+    weight = np.where(count > 0, np.sqrt(area) / np.maximum(count, 1), 0)
     weight /= (weight * count).sum() / count.sum()
     return torch.from_numpy(weight.astype(np.float32))
+
+
+def _areas(scenes: Sequence[TrainingScene], beliefs: Sequence[F32]) -> NDArray[np.float64]:
+    """Voxels that belong to each class if the beliefs are right: float64 [C]."""
+    area = np.zeros(beliefs[0].shape[1])
+    for scene, belief in zip(scenes, beliefs, strict=True):
+        size = np.bincount(scene.prepared.supervoxel, minlength=scene.prepared.n_supervoxels)
+        area += size @ belief
+    return area
 
 
 def _warm_cosine(share: float) -> float:

@@ -40,9 +40,9 @@ class TrainingSettings(BaseModel):
     learning_rate: float = Field(gt=0)
     labels: Literal["clicks", "full"] = "clicks"
     seed: int = Field(default=0, ge=0)
-    accept: float = 0.95
+    accept: float = 0.9
     floor: float = 0.6
-    shares: tuple[float, ...] = (0.4, 0.6, 0.8)
+    shares: tuple[float, ...] = (0.3, 0.5, 0.7)
     propagation: PropagationSettings = PropagationSettings()
     clustering: ClusteringSettings = ClusteringSettings()
 

@@ -34,8 +34,8 @@ class PropagationSettings(BaseModel):
     normal_sigma: float = Field(default=0.6, gt=0, description="σ of the mean normal's direction")
     feature_sigma: float = Field(default=0.5, gt=0, description="σ of the U-Net's unit feature")
     embedding_sigma: float = Field(default=0.5, gt=0, description="σ of the relation embedding")
-    weight: float = Field(default=1.0, ge=0, description="w, strength of the pairwise term")
-    unary_share: float = Field(default=0.6, ge=0, le=1, description="α in P_Θ^α · P_R^(1-α)")
+    weight: float = Field(default=0.5, ge=0, description="w, strength of the pairwise term")
+    unary_share: float = Field(default=0.75, ge=0, le=1, description="α in P_Θ^α · P_R^(1-α)")
     temperature: float = Field(default=1.0, gt=0, description="divides the U-Net's log scores")
     steps: int = Field(default=5, ge=0, le=50, description="mean-field steps")
 

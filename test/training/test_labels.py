@@ -68,11 +68,11 @@ def test_clicks_alone_reach_most_of_their_objects(tmp_path):
     for scene in site.scenes():
         loaded = load_scene(scene, preprocessing(site))
         truth = voxel_truth(scene, loaded.prepared).semantic
-        reach = click_reach(loaded, touching(loaded.prepared), 3)
+        reach = click_reach(loaded, touching(loaded.prepared), np.array([False, True, True]))
         np.testing.assert_allclose(np.exp(reach).sum(axis=1), 1, atol=1e-5)
-        best = reach.argmax(axis=1)[loaded.prepared.supervoxel]
-        assert (best == truth).mean() > 0.7  # always saying floor: 0.5
+        # Whether a place is a thing at all is left to the networks: stuff is never far.
+        best = 1 + reach[:, 1:].argmax(axis=1)[loaded.prepared.supervoxel]
+        things = truth > 0
+        assert (best == truth)[things].mean() > 0.8  # each of two classes by chance: 0.5
         for mark in loaded.marks:
-            assert reach[mark.supervoxel].argmax() in {
-                m.class_id for m in loaded.marks if m.supervoxel == mark.supervoxel
-            }
+            assert reach[mark.supervoxel, mark.class_id] == reach[mark.supervoxel].max()
