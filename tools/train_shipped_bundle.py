@@ -22,7 +22,7 @@ VOXEL_SIZE = 0.08  # metres
 # Narrower and shallower than `tiny`: at most 5 MB with weights of 16 bits. The truth of simulated
 # rooms costs nobody a click.
 SETTINGS = preset("tiny").model_copy(
-    update={"width": 12, "levels": 4, "steps": 800, "labels": "full"}
+    update={"width": 12, "levels": 4, "rounds": 2, "steps": 800, "labels": "full"}
 )
 
 

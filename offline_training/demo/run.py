@@ -60,7 +60,7 @@ class DemoSize:
 
 
 SIZE = DemoSize(
-    train=12, val=3, clouds=20, training=preset("tiny").model_copy(update={"steps": 300})
+    train=12, val=3, clouds=20, training=preset("tiny").model_copy(update={"steps": 450})
 )
 
 
