@@ -59,9 +59,7 @@ class DemoSize:
     training: TrainingSettings
 
 
-SIZE = DemoSize(
-    train=12, val=3, clouds=20, training=preset("tiny").model_copy(update={"steps": 450})
-)
+SIZE = DemoSize(train=12, val=3, clouds=20, training=preset("tiny"))
 
 
 def run_demo(
