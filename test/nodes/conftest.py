@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-rclpy = pytest.importorskip("rclpy")
-
-from live import Probe, Process  # noqa: E402
+import rclpy
+from live import Probe, Process
+from rclpy.signals import SignalHandlerOptions
 
 Starter = Callable[..., Process]
 
@@ -61,7 +60,7 @@ def start_node(start: Starter) -> Starter:
 
 @pytest.fixture
 def probe() -> Iterator[Probe]:
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # pytest's own must go on to work
     node = Probe()
     yield node
     node.destroy_node()

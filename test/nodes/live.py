@@ -31,7 +31,7 @@ from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.pointcloud2 import encode_colours
 from otoc_ros.nodes.clouds import cloud_message
 
-PATIENCE = 60.0  # seconds; a machine under load is slow, not wrong
+PATIENCE = 120.0  # seconds; a machine under load is slow, not wrong
 
 
 class Probe(Node):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from bags import write_bag
 from lifecycle_msgs.msg import State, Transition
-from live import Probe, Process, as_message
+from live import PATIENCE, Probe, Process, as_message
 from sensor_msgs.msg import PointCloud2, PointField
 from small_site import small_scene
 from visualization_msgs.msg import Marker
@@ -38,6 +38,14 @@ def label_points(message: PointCloud2) -> Any:
     return read_fields(message, ("class_id", "instance", "confidence")).reshape(-1)
 
 
+def _by_stamp(messages: list[Any], count: int) -> dict[float, Any]:
+    """Messages by the seconds of their stamps; empty while there are fewer than `count`."""
+    headers = [m.markers[0].header if hasattr(m, "markers") else m.header for m in messages]
+    stamps = [header.stamp.sec + header.stamp.nanosec * 1e-9 for header in headers]
+    found = dict(zip(stamps, messages, strict=True))
+    return found if len(found) >= count else {}
+
+
 def play(start: Any, *arguments: str) -> Process:
     return start([sys.executable, "-m", "otoc_ros.nodes.play_clouds", *arguments])
 
@@ -47,18 +55,20 @@ def test_every_cloud_of_a_bag_is_labelled(
 ) -> None:
     clouds = [scene(seed) for seed in (7, 8, 9)]
     bag = write_bag(tmp_path / "bag", {"/camera/points": clouds}, start=100.0)
-    player = play(start, str(bag), "--rate", "2")
-    probe.wait(lambda: len(probe.labels) == 3, "labels of all clouds")
-    probe.wait(lambda: len(probe.markers) == 3 and len(probe.supervoxels) == 3, "the rest")
-    assert player.popen.wait(30) == 0, player.log()
+    # In a loop: a machine under load drops clouds, as it should, and gets them again.
+    player = play(start, str(bag), "--loop")
+    labelled = probe.wait(lambda: _by_stamp(probe.labels, 3), "labels of all clouds")
+    marked = probe.wait(lambda: _by_stamp(probe.markers, 3), "markers of all clouds")
+    probe.wait(lambda: _by_stamp(probe.supervoxels, 3), "super-voxels of all clouds")
+    assert player.end(signal.SIGINT) == 0, player.log()
+    assert sorted(labelled) == [100.0, 100.5, 101.0]
 
     info = probe.infos[-1]
     assert [known["name"] for known in info["classes"]] == ["floor", "box", "ball"]
     colours = np.array([known["color"] for known in info["classes"]])
-    for number, (cloud, labels) in enumerate(zip(clouds, probe.labels, strict=True)):
+    for number, cloud in enumerate(clouds):
+        labels = labelled[100 + 0.5 * number]
         assert labels.header.frame_id == "camera"
-        stamp = labels.header.stamp.sec + labels.header.stamp.nanosec * 1e-9
-        assert stamp == pytest.approx(100 + 0.5 * number)
         sent = decode_pointcloud2(labels)
         np.testing.assert_array_equal(sent.xyz, cloud.xyz)
         points = label_points(labels)
@@ -72,7 +82,7 @@ def test_every_cloud_of_a_bag_is_labelled(
         np.testing.assert_array_equal(sent.rgb[~missing], colours[known])
         assert (points["confidence"][~missing] > 0).all()
 
-        markers = probe.markers[number].markers
+        markers = marked[100 + 0.5 * number].markers
         assert markers[0].action == Marker.DELETEALL
         boxes = [marker for marker in markers if marker.ns == "box"]
         texts = [marker for marker in markers if marker.ns == "text"]
@@ -86,16 +96,15 @@ def test_every_cloud_of_a_bag_is_labelled(
             assert (inside >= corners.min(0) - 0.06).all()
             assert (inside <= corners.max(0) + 0.06).all()
     _, _, values = probe.status()
-    assert values["labelled"] == "3" and values["rejected"] == "0"
+    assert int(values["labelled"]) >= 3 and values["rejected"] == "0"
     assert values["bundle hash"] == info["bundle_hash"]
 
 
 def test_the_recorded_bag_is_labelled(
     serving: Process, start: Any, probe: Probe, recordings: Path
 ) -> None:
-    play(start, str(recordings / "tabletop_bag"), "--rate", "1")
-    probe.wait(lambda: len(probe.labels) == 8, "labels of all 8 clouds")
-    for labels in probe.labels:
+    play(start, str(recordings / "tabletop_bag"), "--rate", "1", "--loop")
+    for labels in probe.wait(lambda: _by_stamp(probe.labels, 8), "labels of 8 clouds").values():
         assert (labels.width, labels.height) == (640, 480)
         finite = np.isfinite(decode_pointcloud2(labels).xyz).all(axis=1)
         assert 0 < finite.sum() < finite.size
@@ -292,14 +301,14 @@ def test_signals_end_it_well_in_the_middle_of_inference(
 
 def test_a_parameter_out_of_range_is_one_line(start_node: Any) -> None:
     process = start_node(threads=0)
-    assert process.popen.wait(30) == 2
+    assert process.popen.wait(PATIENCE) == 2
     assert "threads" in process.log() and len(process.log().strip().splitlines()) == 1
 
 
 def test_player_says_what_is_wrong_with_its_source(start: Any, tmp_path: Path) -> None:
     for source in (tmp_path / "missing", tmp_path):
         process = play(start, str(source))
-        assert process.popen.wait(30) == 2
+        assert process.popen.wait(PATIENCE) == 2
         assert str(source) in process.log() and "Traceback" not in process.log()
 
 
