@@ -33,8 +33,9 @@ import onnxruntime
 import torch
 
 from offline_training.export import write_sparse_onnx
+from offline_training.settings import PRESETS
 from offline_training.sparse import Maps, only_torch
-from offline_training.unet import PRESETS, UNet
+from offline_training.unet import UNet
 from otoc_ros.core import native
 from otoc_ros.core.sparse_feeds import sparse_feeds
 from otoc_ros.core.voxels import kernel_maps, voxelize

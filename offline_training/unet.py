@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -16,17 +15,6 @@ from offline_training.sparse import (
     SubmanifoldConv,
     UpConv,
 )
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Size of a network: channels of the finest level, number of levels."""
-
-    width: int
-    levels: int
-
-
-PRESETS = {"tiny": Preset(16, 5), "small": Preset(16, 7), "base": Preset(32, 7)}
 
 
 class UNet(nn.Module):

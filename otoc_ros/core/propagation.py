@@ -188,13 +188,14 @@ def fuse(log_theta: F32, similarity: F32, settings: PropagationSettings) -> F32:
         similarity: float32 [M, C], f_j · k_c / τ from the relation net.
     """
     share = np.float32(settings.unary_share)
-    scores = share * _log_softmax(log_theta / np.float32(settings.temperature))
-    scores += (1 - share) * _log_softmax(similarity)
-    fused: F32 = _log_softmax(scores)
+    scores = share * log_softmax(log_theta / np.float32(settings.temperature))
+    scores += (1 - share) * log_softmax(similarity)
+    fused: F32 = log_softmax(scores)
     return fused
 
 
-def _log_softmax(scores: F32) -> F32:
+def log_softmax(scores: F32) -> F32:
+    """Scores of classes as log-probabilities: float32 [M, C]."""
     shifted = scores - scores.max(axis=1, keepdims=True)
     result: F32 = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return result

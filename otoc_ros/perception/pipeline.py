@@ -20,6 +20,7 @@ from otoc_ros.core.propagation import (
     PropagationSettings,
     affinities,
     affinity_terms,
+    log_softmax,
     neighbour_graph,
     unit_rows,
 )
@@ -154,7 +155,7 @@ class Perception:
         graph = neighbour_graph(terms[0][0], self.propagation.neighbours)
         answer = self._propagator(
             {
-                "log_theta": pooled(_log_softmax(logits)),
+                "log_theta": pooled(log_softmax(logits)),
                 "embedding": center,
                 "prototypes": self.prototypes,
                 "neighbours": graph,
@@ -162,12 +163,6 @@ class Perception:
             }
         )
         return answer["probability"]
-
-
-def _log_softmax(scores: F32) -> F32:
-    shifted = scores - scores.max(axis=1, keepdims=True)
-    result: F32 = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return result
 
 
 def _detected(row: int, found: Instance, prepared: Prepared) -> DetectedObject:
