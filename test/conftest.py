@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+import signal
 from pathlib import Path
 
 # Before anything loads OpenMP: its threads wait for each other by spinning, which takes minutes
@@ -11,6 +12,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 from otoc_ros.site.site import Site
+
+# A shell starts background jobs with Ctrl-C ignored, and what a process ignores its children do
+# too; here Ctrl-C is something to be tested.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
