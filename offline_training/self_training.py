@@ -186,13 +186,13 @@ class _Trainer:
         folder = round_folder(self.site, number)
         folder.mkdir(parents=True, exist_ok=True)
         targets = self._targets(labels)
-        losses = self._optimise(number, networks, targets, stop)
-        self._settle_bank(networks, labels, self._area_before(number))
+        area = self._area_before(number)
+        losses = self._optimise(number, networks, targets, area, stop)
+        self._settle_bank(networks, labels, area)
         beliefs = self._propagate(number, networks)
         following = self._choose(number, beliefs)
         save_networks(folder / "networks.safetensors", networks.named())
-        area = _areas(self.scenes, beliefs)
-        _save_labels(folder / "labels.npz", self.scenes, following, area)
+        _save_labels(folder / "labels.npz", self.scenes, following, _areas(self.scenes, beliefs))
         metrics = {
             "round": number,
             "seconds": round(time.monotonic() - begin, 1),
@@ -229,12 +229,17 @@ class _Trainer:
             return area
 
     def _optimise(
-        self, number: int, networks: Networks, targets: list[Targets], stop: list[bool]
+        self,
+        number: int,
+        networks: Networks,
+        targets: list[Targets],
+        area: NDArray[np.float64],
+        stop: list[bool],
     ) -> dict[str, float]:
         settings = self.settings
         useful = [row for row, target in enumerate(targets) if (target.label >= 0).any()]
         scenes, targets = [self.scenes[row] for row in useful], [targets[row] for row in useful]
-        class_weight = _class_weights(targets, self._area_before(number)).to(self.device)
+        class_weight = _class_weights(targets, area).to(self.device)
         parameters = [p for network in networks.named().values() for p in network.parameters()]
         optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=1e-3)
         saved = round_folder(self.site, number) / "progress.safetensors"
