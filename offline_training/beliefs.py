@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from offline_training.labels import PERSON, SceneLabels
-from offline_training.networks import RelationNet, SemanticNet
+from offline_training.networks import PrototypeBank, RelationNet, SemanticNet
 from offline_training.scenes import Mark, TrainingScene
 from offline_training.sparse import Maps
 from otoc_ros.core.preprocess import Prepared
@@ -21,7 +21,6 @@ from otoc_ros.core.propagation import (
     fuse,
     mean_field,
     neighbour_graph,
-    unit_rows,
 )
 from otoc_ros.core.supervoxels import pool
 
@@ -45,25 +44,31 @@ class NetworkScores:
 def network_scores(
     theta: SemanticNet, relation: RelationNet, prepared: Prepared, device: torch.device
 ) -> NetworkScores:
-    """Run both networks over a whole scene and pool their outputs over super-voxels."""
+    """Run both networks over a whole scene; what they say of its super-voxels."""
     theta.eval(), relation.eval()
     maps = Maps.build(prepared.grid.coords, theta.unet.n_levels, device)
     features = torch.from_numpy(prepared.features).to(device)
     output = theta(features, maps)
-    embedding = relation(features, maps)
 
     def pooled(values: torch.Tensor) -> F32:
         return pool(values.cpu().numpy(), prepared.supervoxel, prepared.n_supervoxels)
 
-    center = unit_rows(pooled(embedding))
-    bank = relation.bank
-    similarity = bank.scores(torch.from_numpy(center).to(device)) + bank.bias
+    feature = pooled(output.feature)
+    described = np.concatenate([feature, pooled(features)], axis=1)
+    embedding = relation(torch.from_numpy(described).to(device)).cpu().numpy()
     return NetworkScores(
         pooled(functional.log_softmax(output.logits, dim=1)),
-        pooled(output.feature),
-        center,
-        similarity.cpu().numpy(),
+        feature,
+        embedding,
+        similarity(relation.bank, embedding),
     )
+
+
+def similarity(bank: PrototypeBank, embedding: F32) -> F32:
+    """f_j · k_c / τ + the bank's bias: float32 [M, C]."""
+    found = bank.scores(torch.from_numpy(embedding).to(bank.prototype.device)) + bank.bias
+    result: F32 = found.cpu().numpy()
+    return result
 
 
 def believe(

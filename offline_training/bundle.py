@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from offline_training.checkpoint import load_networks
-from offline_training.export import OPSET, Storage, write_sparse_onnx
+from offline_training.export import OPSET, Storage, write_head_onnx, write_sparse_onnx
 from offline_training.export_propagator import propagator_onnx
 from offline_training.networks import UNSEEN, PrototypeBank
 from offline_training.self_training import (
@@ -65,13 +65,12 @@ def export_bundle(site: Site, folder: Path, storage: Storage = "float32") -> Bun
         }
         columns = len(prepared.features)
         write_sparse_onnx(unet, theta.unet, heads, columns, metadata, storage)
-        write_sparse_onnx(
+        write_head_onnx(
             embedding,
-            relation.unet,
-            {"embedding": relation.embed},
-            columns,
+            "embedding",
+            relation.embed,
+            theta.unet.width + columns,
             {**metadata, "otoc_prototypes": prototypes},
-            storage,
         )
         files = {
             "unet.onnx": unet.read_bytes(),

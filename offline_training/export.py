@@ -62,15 +62,43 @@ def write_sparse_onnx(
     inputs = [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["V", in_channels])]
     for name, shape in feed_shapes(unet.n_levels).items():
         inputs.append(helper.make_tensor_value_info(name, TensorProto.INT32, shape))
+    _write(Path(path), "sparse_unet", graph, inputs, {**metadata, "levels": str(unet.n_levels)})
+
+
+def write_head_onnx(
+    path: Path | str, name: str, head: nn.Module, in_channels: int, metadata: dict[str, str]
+) -> None:
+    """Write a head over rows of features, such as the relation net: float32 `described`
+    [M, in_channels] in, float32 `name` [M, C] out.
+
+    Raises:
+        TypeError: the head holds a module that `write_sparse_onnx` has no export for.
+    """
+    graph = _Graph("float32")
+    with torch.no_grad():
+        result, channels = _head(graph, head, "described", in_channels)
+    graph.op("Identity", result, output=name)
+    graph.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["M", channels]))
+    inputs = [helper.make_tensor_value_info("described", TensorProto.FLOAT, ["M", in_channels])]
+    _write(Path(path), "head", graph, inputs, metadata)
+
+
+def _write(
+    path: Path,
+    name: str,
+    graph: _Graph,
+    inputs: list[onnx.ValueInfoProto],
+    metadata: dict[str, str],
+) -> None:
     model = helper.make_model(
-        helper.make_graph(graph.nodes, "sparse_unet", inputs, graph.outputs, graph.weights),
+        helper.make_graph(graph.nodes, name, inputs, graph.outputs, graph.weights),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="otoc_ros",
     )
-    helper.set_model_props(model, {**metadata, "levels": str(unet.n_levels)})
+    helper.set_model_props(model, metadata)
     onnx.checker.check_model(model, full_check=True)
-    Path(path).write_bytes(model.SerializeToString())
+    path.write_bytes(model.SerializeToString())
 
 
 def feed_shapes(levels: int) -> dict[str, list[int | str]]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from offline_training.networks import PrototypeBank, RelationNet, SemanticNet, pool_rows
+from offline_training.networks import RelationNet, SemanticNet, SemanticOutput, pool_rows
 from offline_training.samples import Batch
 
 
@@ -37,13 +37,10 @@ def step_losses(
             knows too little to guide.
     """
     output = theta(batch.features, batch.maps)
-    embedding = relation(batch.features, batch.maps)
     weight = batch.weight * class_weight[batch.label.clamp(min=0)] * (batch.label >= 0)
     semantic = semantic_loss(output.logits, batch.label, weight)
     offset = offset_loss(output.offset, batch.offset)
-    contrast, guidance = relation_losses(
-        relation.bank, embedding, output.logits.detach(), batch, class_weight, guidance_share > 0
-    )
+    contrast, guidance = relation_losses(relation, output, batch, class_weight, guidance_share > 0)
     total = semantic + offset + contrast + guidance_share * guidance
     return Losses(total, semantic, offset, contrast, guidance)
 
@@ -66,42 +63,38 @@ def offset_loss(offset: Tensor, target: Tensor) -> Tensor:
 
 
 def relation_losses(
-    bank: PrototypeBank,
-    embedding: Tensor,
-    logits: Tensor,
+    relation: RelationNet,
+    output: SemanticOutput,
     batch: Batch,
     class_weight: Tensor,
     guided: bool,
 ) -> tuple[Tensor, Tensor]:
     """L_c on labelled super-voxels (paper eq. 3) and KL(P_Θ ‖ P_R) on the others.
 
-    Args:
-        embedding: float32 [V, d].
-        logits: float32 [V, C] of the U-Net, without gradient.
+    Θ learns from L_c through its features; KL leaves it alone.
     """
-    zero = embedding.sum() * 0
+    bank = relation.bank
+    zero = output.feature.sum() * 0
     inside = batch.supervoxel >= 0
     if not inside.any():
         return zero, zero
     rows, count = batch.supervoxel[inside], batch.n_supervoxels
-    pooled = functional.normalize(pool_rows(embedding[inside], rows, count), dim=1)
+    described = pool_rows(torch.cat([output.feature, batch.features], dim=1)[inside], rows, count)
     label = torch.full((count,), -1, device=rows.device).scatter(0, rows, batch.label[inside])
-    trust = embedding.new_zeros(count).scatter(0, rows, batch.weight[inside])
+    trust = described.new_zeros(count).scatter(0, rows, batch.weight[inside])
     labelled = label >= 0
     contrast = guidance = zero
     if labelled.any():
-        bank.update(pooled[labelled].detach(), label[labelled])
-        each = functional.cross_entropy(
-            bank.scores(pooled[labelled]), label[labelled], reduction="none"
-        )
-        weight = trust[labelled] * class_weight[label[labelled]]
+        embedding, name = relation(described[labelled]), label[labelled]
+        bank.update(embedding.detach(), name)
+        each = functional.cross_entropy(bank.scores(embedding), name, reduction="none")
+        weight = trust[labelled] * class_weight[name]
         contrast = (each * weight).sum() / weight.sum().clamp(min=1e-6)
     if guided and bank.seen.any() and not labelled.all():
-        seen = bank.seen
-        target = pool_rows(functional.softmax(logits[inside], dim=1), rows, count)[~labelled][
-            :, seen
-        ]
+        probability = functional.softmax(output.logits.detach()[inside], dim=1)
+        target = pool_rows(probability, rows, count)[~labelled][:, bank.seen]
         target = target / target.sum(dim=1, keepdim=True).clamp(min=1e-6)
-        found = functional.log_softmax(bank.scores(pooled[~labelled])[:, seen], dim=1)
+        scores = bank.scores(relation(described[~labelled].detach()))[:, bank.seen]
+        found = functional.log_softmax(scores, dim=1)
         guidance = functional.kl_div(found, target, reduction="batchmean")
     return contrast, guidance

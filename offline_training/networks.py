@@ -12,6 +12,7 @@ from offline_training.sparse import Maps
 from offline_training.unet import UNet, UnitLength
 
 EMBEDDING = 32  # d of the paper
+HIDDEN = 64  # units between Θ's features and the embedding
 TEMPERATURE = 0.07  # τ of the paper
 UNSEEN = -1e4  # a score that leaves a class no probability, yet finite for α = 1
 MOMENTUM = 0.9  # k ← 0.9 k + 0.1 mean f
@@ -40,17 +41,31 @@ class SemanticNet(nn.Module):
 
 
 class RelationNet(nn.Module):
-    """R: a unit embedding per voxel, and the bank that super-voxel embeddings are compared with."""
+    """R: a unit embedding per super-voxel, and the bank that embeddings are compared with.
 
-    def __init__(self, in_channels: int, classes: int, width: int, levels: int) -> None:
+    The paper's R has a U-Net of its own. Ours reads Θ's features, which its loss shapes too, beside
+    the mean of Θ's inputs (colour, height, direction: the seed paper's geometry), so that a
+    training step and a live cloud pay for one U-Net, not two.
+    """
+
+    def __init__(self, in_channels: int, classes: int, width: int) -> None:
         super().__init__()
-        self.unet = UNet(in_channels, width, levels)
-        self.embed = nn.Sequential(nn.Linear(width, EMBEDDING), UnitLength())
+        self.embed = nn.Sequential(
+            nn.Linear(width + in_channels, HIDDEN),
+            nn.ReLU(),
+            nn.Linear(HIDDEN, EMBEDDING),
+            UnitLength(),
+        )
         self.bank = PrototypeBank(classes)
 
-    def forward(self, features: Tensor, maps: Maps) -> Tensor:
-        """float [V, d] of unit length."""
-        embedding: Tensor = self.embed(self.unet(features, maps))
+    def forward(self, described: Tensor) -> Tensor:
+        """Unit embeddings float [M, d] of super-voxels.
+
+        Args:
+            described: float [M, width + in_channels], each super-voxel's mean feature of Θ and mean
+                input of Θ.
+        """
+        embedding: Tensor = self.embed(described)
         return embedding
 
 

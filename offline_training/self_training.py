@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from rich.progress import Progress
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from offline_training.beliefs import believe, network_scores
+from offline_training.beliefs import NetworkScores, believe, network_scores, similarity
 from offline_training.checkpoint import load_networks, load_progress, save_networks, save_progress
 from offline_training.labels import (
     PERSON,
@@ -37,7 +37,7 @@ from offline_training.labels import (
     with_pseudo_labels,
 )
 from offline_training.losses import step_losses
-from offline_training.networks import RelationNet, SemanticNet
+from offline_training.networks import PrototypeBank, RelationNet, SemanticNet
 from offline_training.samples import Targets, draw_batch
 from offline_training.scenes import TrainingScene, load_scene, majority, voxel_truth
 from offline_training.settings import TrainingSettings
@@ -66,13 +66,9 @@ class Networks:
     def fresh(cls, site: Site, settings: TrainingSettings, device: torch.device) -> Networks:
         """New networks; their first weights depend on the seed alone."""
         torch.manual_seed(settings.seed)
-        shape = (
-            len(preprocessing(site).features),
-            len(site.config.classes),
-            settings.width,
-            settings.levels,
-        )
-        return cls(SemanticNet(*shape).to(device), RelationNet(*shape).to(device))
+        columns, classes = len(preprocessing(site).features), len(site.config.classes)
+        theta = SemanticNet(columns, classes, settings.width, settings.levels)
+        return cls(theta.to(device), RelationNet(columns, classes, settings.width).to(device))
 
     def named(self) -> dict[str, torch.nn.Module]:
         return {"theta": self.theta, "relation": self.relation}
@@ -163,9 +159,12 @@ class _Trainer:
             )
 
     def labels_after(self, number: int) -> list[SceneLabels]:
-        """The labels that a finished round left for the next one; the clicks before round 0."""
-        if number < 0 or self.settings.labels == "full":
+        """The labels that a finished round left for the next one; before round 0 what the clicks
+        reach: no network has to learn from the clicked super-voxels alone."""
+        if self.settings.labels == "full":
             return self.clicked
+        if number < 0:
+            return self._choose(number, [np.exp(reach) for reach in self.reach])
         path = round_folder(self.site, number) / "labels.npz"
         try:
             with np.load(path, allow_pickle=False) as arrays:
@@ -188,8 +187,9 @@ class _Trainer:
         targets = self._targets(labels)
         area = self._area_before(number)
         losses = self._optimise(number, networks, targets, area, stop)
-        self._settle_bank(networks, labels, area)
-        beliefs = self._propagate(number, networks)
+        scores = self._look(number, networks)
+        scores = self._settle_bank(networks.relation.bank, scores, labels, area)
+        beliefs = self._propagate(scores)
         following = self._choose(number, beliefs)
         save_networks(folder / "networks.safetensors", networks.named())
         _save_labels(folder / "labels.npz", self.scenes, following, _areas(self.scenes, beliefs))
@@ -217,11 +217,8 @@ class _Trainer:
     def _area_before(self, number: int) -> NDArray[np.float64]:
         """Area of each class as it is known before a round."""
         if self.settings.labels == "full":
-            beliefs = [
-                np.eye(len(self.thing), dtype=np.float32)[label]
-                for label in map(_supervoxel_truth, self.scenes, self.truth_targets)
-            ]
-            return _areas(self.scenes, beliefs)
+            true = np.concatenate([target.label for target in self.truth_targets])
+            return np.bincount(true[true >= 0], minlength=len(self.thing)).astype(np.float64)
         if number == 0:
             return _areas(self.scenes, [np.exp(reach) for reach in self.reach])
         with np.load(round_folder(self.site, number - 1) / "labels.npz") as arrays:
@@ -257,7 +254,9 @@ class _Trainer:
                 settings.max_voxels, rng, self.device,
             )  # fmt: skip
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * _warm_cosine(step / settings.steps)
+                group["lr"] = settings.learning_rate * _warm_cosine(
+                    (number * settings.steps + step) / (settings.rounds * settings.steps)
+                )
             optimizer.zero_grad(set_to_none=True)
             losses = step_losses(
                 networks.theta, networks.relation, batch, class_weight, min(1.0, float(number))
@@ -277,37 +276,48 @@ class _Trainer:
         means = np.mean(recent, axis=0) if recent else []
         return dict(zip(losses._fields, np.round(means, 4).tolist(), strict=True)) if recent else {}
 
-    @torch.no_grad()
-    def _settle_bank(
-        self, networks: Networks, labels: list[SceneLabels], area: NDArray[np.float64]
-    ) -> None:
-        """Re-estimate the prototypes from every labelled super-voxel: a running mean over small
-        batches remembers only the last scenes."""
-        embeddings, names = [], []
-        for row, scene in enumerate(self.scenes):
-            scores = network_scores(networks.theta, networks.relation, scene.prepared, self.device)
-            label = labels[row].label
-            if self.settings.labels == "full":
-                label = _supervoxel_truth(scene, self.truth_targets[row])
-            embeddings.append(torch.from_numpy(scores.embedding[label >= 0]))
-            names.append(torch.from_numpy(label[label >= 0]).long())
-        networks.relation.bank.update(
-            torch.cat(embeddings).to(self.device), torch.cat(names).to(self.device), momentum=0.0
-        )
-        networks.relation.bank.expect(torch.from_numpy(area))
-
-    def _propagate(self, number: int, networks: Networks) -> list[F32]:
+    def _look(self, number: int, networks: Networks) -> list[NetworkScores]:
+        """Run the networks over every scene."""
         task = self.progress.add_task(f"round {number + 1}: propagate", total=len(self.scenes))
-        beliefs = []
-        for scene, clicked, reach in zip(self.scenes, self.clicked, self.reach, strict=True):
-            scores = network_scores(networks.theta, networks.relation, scene.prepared, self.device)
-            beliefs.append(believe(scene, scores, clicked, reach, self.settings.propagation))
+        scores = []
+        for scene in self.scenes:
+            scores.append(
+                network_scores(networks.theta, networks.relation, scene.prepared, self.device)
+            )
             self.progress.advance(task)
-        return beliefs
+        return scores
+
+    def _settle_bank(
+        self,
+        bank: PrototypeBank,
+        scores: list[NetworkScores],
+        labels: list[SceneLabels],
+        area: NDArray[np.float64],
+    ) -> list[NetworkScores]:
+        """Re-estimate the prototypes from every labelled super-voxel: a running mean over small
+        batches remembers only the last scenes. Returns the scores with the new similarities."""
+        known = [each.label for each in labels]
+        if self.settings.labels == "full":
+            known = list(map(_supervoxel_truth, self.scenes, self.truth_targets))
+        label = np.concatenate(known)
+        embedding = np.concatenate([each.embedding for each in scores])[label >= 0]
+        bank.update(
+            torch.from_numpy(embedding).to(self.device),
+            torch.from_numpy(label[label >= 0]).long().to(self.device),
+            momentum=0.0,
+        )
+        bank.expect(torch.from_numpy(area))
+        return [replace(each, similarity=similarity(bank, each.embedding)) for each in scores]
+
+    def _propagate(self, scores: list[NetworkScores]) -> list[F32]:
+        return [
+            believe(*each, self.settings.propagation)
+            for each in zip(self.scenes, scores, self.clicked, self.reach, strict=True)
+        ]
 
     def _choose(self, number: int, beliefs: list[F32]) -> list[SceneLabels]:
         settings = self.settings
-        share = settings.shares[min(number, len(settings.shares) - 1)]
+        share = settings.shares[min(number + 1, len(settings.shares) - 1)]
         thresholds = class_thresholds(beliefs, share, settings.accept, settings.floor)
         return [
             with_pseudo_labels(clicked, belief, thresholds)
@@ -366,7 +376,8 @@ def _areas(scenes: Sequence[TrainingScene], beliefs: Sequence[F32]) -> NDArray[n
 
 
 def _warm_cosine(share: float) -> float:
-    """Learning rate over a round, as a share of its peak."""
+    """Learning rate over all rounds, as a share of its peak; a restart would cost what the networks
+    know just when better labels arrive."""
     return min(1.0, (share + 0.002) / 0.05) * 0.5 * (1 + math.cos(math.pi * share))
 
 

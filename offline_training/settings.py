@@ -20,12 +20,12 @@ class TrainingSettings(BaseModel):
         crops: scenes a step looks at.
         rounds: times that labels are propagated and networks trained on them.
         steps: optimiser steps a round.
-        learning_rate: its peak; it warms up, then falls to zero over each round.
+        learning_rate: its peak; it warms up, then falls to zero over all rounds.
         labels: `clicks`, or `full` for the ground truth of the training scenes.
         accept: confidence from which a belief becomes a pseudo label.
         floor: the least confidence, for classes of which few pass `accept`.
-        shares: share of each class's super-voxels wanted as pseudo labels after each round; the
-            last one holds for all later rounds.
+        shares: share of each class's super-voxels wanted as pseudo labels before the first round
+            and after each; the last one holds for all later rounds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -22,7 +22,6 @@ from otoc_ros.core.propagation import (
     affinity_terms,
     log_softmax,
     neighbour_graph,
-    unit_rows,
 )
 from otoc_ros.core.sparse_feeds import sparse_feeds
 from otoc_ros.core.supervoxels import pool
@@ -97,8 +96,8 @@ class Perception:
         self.clustering = ClusteringSettings.model_validate(opened.info.clustering)
         self.thing = np.array([known.kind == "thing" for known in opened.info.classes])
         self._unet = Network(opened, "unet.onnx", providers, threads)
-        self._relation = Network(opened, "relation.onnx", providers, threads)
         # A few thousand rows: the way to an accelerator and back would cost more than it saves.
+        self._relation = Network(opened, "relation.onnx", ["CPUExecutionProvider"], threads)
         self._propagator = Network(opened, "propagator.onnx", ["CPUExecutionProvider"], threads)
         self.prototypes = np.array(
             json.loads(self._relation.metadata["otoc_prototypes"]), np.float32
@@ -121,9 +120,10 @@ class Perception:
         clock.lap("maps")
         seen = self._unet(feeds)
         clock.lap("unet")
-        embedding = self._relation(feeds)["embedding"]
+        feature = pool(seen["feature"], prepared.supervoxel, prepared.n_supervoxels)
+        embedding = self._embed(prepared, feature)
         clock.lap("relation")
-        belief = self._propagate(prepared, seen["logits"], seen["feature"], embedding)
+        belief = self._propagate(prepared, seen["logits"], feature, embedding)
         clock.lap("propagation")
         instance, found = cluster_instances(
             prepared.xyz,
@@ -144,19 +144,20 @@ class Perception:
             milliseconds=clock.finish("labels"),
         )
 
+    def _embed(self, prepared: Prepared, feature: F32) -> F32:
+        """Unit embeddings of super-voxels from their mean features [M, width]: float32 [M, d]."""
+        given = pool(prepared.features, prepared.supervoxel, prepared.n_supervoxels)
+        return self._relation({"described": np.concatenate([feature, given], axis=1)})["embedding"]
+
     def _propagate(self, prepared: Prepared, logits: F32, feature: F32, embedding: F32) -> F32:
         """Class probabilities of super-voxels: float32 [M, C]."""
-
-        def pooled(values: F32) -> F32:
-            return pool(values, prepared.supervoxel, prepared.n_supervoxels)
-
-        center = unit_rows(pooled(embedding))
-        terms = affinity_terms(prepared, pooled(feature), center, self.propagation)
+        log_theta = pool(log_softmax(logits), prepared.supervoxel, prepared.n_supervoxels)
+        terms = affinity_terms(prepared, feature, embedding, self.propagation)
         graph = neighbour_graph(terms[0][0], self.propagation.neighbours)
         answer = self._propagator(
             {
-                "log_theta": pooled(log_softmax(logits)),
-                "embedding": center,
+                "log_theta": log_theta,
+                "embedding": embedding,
                 "prototypes": self.prototypes,
                 "neighbours": graph,
                 "affinity": affinities(graph, *terms),
