@@ -70,6 +70,30 @@ def rooms(
         yield found[0], found[1:]
 
 
+def pictured_view(cache: Path, seed: int) -> dict[str, np.ndarray]:
+    """An organised depth view of a simulated room, 640 x 480: the fullest of a path.
+
+    Returns:
+        xyz float32 [307200, 3], NaN where there is no return; rgb uint8; semantic and instance
+        int32 [307200].
+    """
+    from offline_training.rooms.room import camera_clouds, generator_hash
+
+    file = cache / f"view-{generator_hash()[:12]}-{seed}.npz"
+    if not file.exists():
+        frames = camera_clouds(seed, "val", count=8)
+        best = max(frames, key=lambda frame: int((np.bincount(frame.instance)[1:] >= 100).sum()))
+        np.savez(
+            file,
+            xyz=best.cloud.xyz,
+            rgb=best.cloud.rgb,
+            semantic=best.semantic,
+            instance=best.instance,
+        )
+    with np.load(file) as saved:
+        return dict(saved)
+
+
 def tabletop(folder: Path, numbers: list[int], seed: int) -> Iterator[Labelled]:
     """Recorded frames of things on a table, thinned to 5 mm; every object is a class of its own."""
     table = [

@@ -33,16 +33,16 @@ def fuse(feature, first, other, count, min_size):  # type: ignore[no-untyped-def
     made until the count is met.
 
     Args:
-        feature: float32 [V, F]. first, other: the graph of the V nodes.
+        feature: float32 [V, F], overwritten. first, other: the graph of the V nodes.
 
     Returns:
         int32 [V], regions 0 to M - 1 in the order of their first node.
     """
     nodes = len(feature)
     label = np.arange(nodes).astype(np.int32)
-    mean = feature.copy()
+    mean = feature
     weight = np.ones(nodes, np.float32)
-    length = np.ones(len(other), np.int32)
+    length = np.empty(0, np.int32)  # a border of one edge each
     regions = nodes
     beta = _median_rise(mean, weight, first, other)
     for _ in range(ROUNDS):
@@ -55,13 +55,13 @@ def fuse(feature, first, other, count, min_size):  # type: ignore[no-untyped-def
             for v in range(nodes):
                 label[v] = new[label[v]]
             for i in range(regions):
-                if parent[i] == i:
+                if parent[i] == i:  # and new[i] <= i: nothing is overwritten before it is moved
                     mean[new[i]] = mean[i]
                     weight[new[i]] = weight[i]
             first, other, length = _contracted(first, other, length, new, left)
             regions = left
     parent = _fuse_cheapest_first(
-        mean[:regions].copy(), weight[:regions].copy(), first, other, length, count, min_size
+        mean[:regions], weight[:regions], first, other, length, count, min_size
     )[0]
     new = _numbered(parent)
     for v in range(nodes):
@@ -86,7 +86,7 @@ def _fuse_likely(mean, weight, first, other, length, beta, enough):  # type: ign
             if a == b:
                 continue
             both = weight[a] + weight[b]
-            limit = np.float32(beta * both) * _worth(length[e])
+            limit = np.float32(beta * both) * (_worth(length[e]) if len(length) else WORTH[1])
             if weight[a] * weight[b] * _apart(mean, a, mean, b) <= limit:
                 if left <= enough:
                     return parent, left
@@ -116,7 +116,7 @@ def fusions(feature, first, other, label, count):  # type: ignore[no-untyped-def
     for region in range(count):
         for c in range(width):
             mean[region, c] = total[region, c] / max(weight[region], 1)
-    start, to, border = _contracted(first, other, np.ones(len(other), np.int32), label, count)
+    start, to, border = _contracted(first, other, np.empty(0, np.int32), label, count)
     return _fuse_cheapest_first(mean, weight, start, to, border, 1, 0)[1]
 
 
@@ -231,7 +231,7 @@ def _fuse_cheapest_first(mean, weight, first, other, length, count, min_size):  
             for side in range(2):
                 a = i if side == 0 else np.int64(other[e])
                 target[node] = np.int64(other[e]) if side == 0 else i
-                border[node] = length[e]
+                border[node] = length[e] if len(length) else 1
                 after[node] = head[a]
                 head[a] = node
                 node += 1
@@ -343,7 +343,12 @@ def _append(head, after, i, j):  # type: ignore[no-untyped-def]
 
 @compiled
 def _contracted(first, other, length, new, count):  # type: ignore[no-untyped-def]
-    """The graph of fused regions: a counting sort by lower region, parallel edges added up."""
+    """The graph of fused regions: a counting sort by lower region, parallel edges added up.
+
+    Args:
+        length: int32 [E], edges of the voxel graph in each; empty where that is one each.
+        new: int32 [regions], the fused region of each; count: how many those are.
+    """
     start = np.zeros(count + 1, np.int32)
     for i in range(len(new)):
         for e in range(first[i], first[i + 1]):
@@ -360,7 +365,7 @@ def _contracted(first, other, length, new, count):  # type: ignore[no-untyped-de
             a, b = new[i], new[other[e]]
             if a != b:
                 here = place[min(a, b)]
-                to[here], border[here] = max(a, b), length[e]
+                to[here], border[here] = max(a, b), length[e] if len(length) else 1
                 place[min(a, b)] += 1
     seen = np.full(count, -1, np.int32)  # where the edge to a region lies in the merged list
     merged = np.zeros(count + 1, np.int32)

@@ -71,6 +71,8 @@ def supervoxels(
     feature = describe(xyz, rgb, normal, voxel_size)
     first, other = voxel_graph(coords, feature[:, :3], min_voxels, max(1, count // 4))
     label = fuse(feature, first, other, count, min(min_voxels, voxels / (4 * count)))
+    # Fusing has used the description up; a second one takes less memory than keeping a copy.
+    feature = describe(xyz, rgb, normal, voxel_size)
     exchange_borders(feature, first, other, label, count, SMOOTHNESS, EXCHANGES)
     return _in_order(label, count)  # type: ignore[no-any-return]
 
@@ -86,12 +88,11 @@ def describe(
     Returns:
         float32 [V, 12], or [V, 9] without colour.
     """
-    position = np.asarray(xyz, dtype=np.float64)
     return _describe(  # type: ignore[no-any-return]
-        (position - position.min(0)).astype(np.float32),
+        np.asarray(xyz),
         np.empty((0, 3), np.float32) if rgb is None else np.asarray(rgb, dtype=np.float32),
         np.asarray(normal, dtype=np.float32),
-        np.float32(VOXELS_APART * voxel_size),
+        VOXELS_APART * voxel_size,
     )
 
 
@@ -112,9 +113,13 @@ def _describe(xyz, rgb, normal, unit):  # type: ignore[no-untyped-def]
     count = len(xyz)
     coloured = len(rgb) == count
     feature = np.empty((count, 12 if coloured else 9), np.float32)
+    corner = np.full(3, np.inf)
     for i in range(count):
         for axis in range(3):
-            feature[i, axis] = xyz[i, axis] / unit
+            corner[axis] = min(corner[axis], xyz[i, axis])
+    for i in range(count):
+        for axis in range(3):
+            feature[i, axis] = (xyz[i, axis] - corner[axis]) / unit
         x, y, z = normal[i, 0], normal[i, 1], normal[i, 2]
         feature[i, 3] = x * x
         feature[i, 4] = y * y

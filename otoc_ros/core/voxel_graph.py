@@ -87,7 +87,7 @@ def _touching(coords):  # type: ignore[no-untyped-def]
                 found += 1
                 j += 1
         first[i + 1] = found
-    return first, other[:found].copy()
+    return first, other[:found]
 
 
 @compiled
