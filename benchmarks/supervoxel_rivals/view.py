@@ -22,7 +22,7 @@ def view(data: Path | None, seed: int, cache: Path) -> list[dict]:
     Wall time, as the ONNX side may use two threads; ours uses one. The U-Net is the preset `small`,
     its kernel maps and feeds included.
     """
-    frame = pictured_view(cache, seed)
+    frame = pictured_view(cache)
     found = [("simulated", frame["xyz"], frame["rgb"])]
     if data:
         from otoc_ros.site.readers import read_cloud
