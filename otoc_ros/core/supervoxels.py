@@ -72,6 +72,7 @@ def supervoxels(
     first, other = voxel_graph(coords, feature[:, :3], min_voxels, max(1, count // 4))
     label = fuse(feature, first, other, count, min(min_voxels, voxels / (4 * count)))
     # Fusing has used the description up; a second one takes less memory than keeping a copy.
+    del feature
     feature = describe(xyz, rgb, normal, voxel_size)
     exchange_borders(feature, first, other, label, count, SMOOTHNESS, EXCHANGES)
     return _in_order(label, count)  # type: ignore[no-any-return]

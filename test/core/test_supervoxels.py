@@ -244,11 +244,11 @@ print((kilobytes("VmHWM") - before) * 1024 / points)
 @pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="needs Linux to tell the memory's peak"
 )
-def test_below_200_bytes_a_point():
+def test_memory_a_point():
     done = subprocess.run(
         [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True
     )
-    assert 50 < float(done.stdout) < 200
+    assert 50 < float(done.stdout) < 135  # another copy of what fusing compares takes 32 more
 
 
 def test_one_view_of_everything_at_one_place():

@@ -55,3 +55,16 @@ def test_a_gap_is_bridged_where_it_is_narrow():
     assert len(bridges)
     assert bridges[:, :, 0].max() < 12
     assert pieces(pairs, len(grid.coords))[0] == 1
+
+
+def test_a_lone_voxel_goes_to_the_nearer_side():
+    y, z = np.mgrid[:8, :8].reshape(2, -1)
+    near, far = (np.stack([np.full_like(y, x), y, z], 1) for x in (8, 13))
+    coords = np.concatenate([near, [[10, 4, 4]], far])  # gaps of one voxel and of two
+    for grid in (coords, (coords * [-1, 1, 1] + [23, 0, 0])[::-1]):
+        grid = grid[np.lexsort(grid.T[::-1])].astype(np.int32)
+        pairs = edges(grid, 2, 9)
+        lone = np.flatnonzero(np.bincount(grid[:, 0])[grid[:, 0]] == 1)
+        assert len(lone) == 1
+        there = grid[pairs[(pairs == lone).any(1)]].reshape(-1, 3)
+        assert np.abs(there[:, 0] - grid[lone, 0]).max() == 2
