@@ -11,7 +11,8 @@ All clouds at their own voxel size, all counts met by searching each rival's sca
 - growth: time and memory over the number of points, to three million.
 
 What is finished is kept in the cache and not done again, so that a long run can go in pieces, and
-`--stages time` can be given a quiet machine.
+`--stages time` can be given a quiet machine. An existing JSON of the same machine and seed keeps
+the rows that are not measured again.
 """
 
 from __future__ import annotations
@@ -67,18 +68,23 @@ def main() -> None:
         todo = {name: todo[name] for name in args.methods.split(",") if name in todo}
     stages = args.stages.split(",")
     warm_up()
-    result: dict[str, object] = {"machine": machine, "seed": args.seed, "command": command}
+    result = {"machine": machine, "seed": args.seed, "commands": [command]}
+    if args.json and args.json.exists():
+        before = json.loads(args.json.read_text())
+        if (before["machine"], before["seed"]) == (machine, args.seed):
+            result = before | {"commands": sorted({*before["commands"], command})}
     found = groups(args)
     if "score" in stages or "time" in stages:
         for group, items in found.items():
-            result[group] = []
+            rows = {(r["clouds"], r["count"], r["method"]): r for r in result.get(group, [])}
             for count, name in cells(group, todo, args.quick):
-                row = {"method": name, "count": count}
+                row = {"method": name, "count": count, "clouds": len(items)}
                 row |= score(name, todo[name], items, count, args.cache)
                 if "time" in stages and count in (*QUICK_COUNTS[group], "default"):
                     row |= times(name, todo[name], items[: TIMED[group]], count, args.cache)
-                result[group].append(row)
+                rows[row["clouds"], row["count"], row["method"]] = row
                 print(f"{group:9s}", json.dumps(row), flush=True)
+            result[group] = list(rows.values())
     if "view" in stages:
         result["view"] = view(args.data, args.seed, args.cache)
         print("view     ", json.dumps(result["view"]), flush=True)
