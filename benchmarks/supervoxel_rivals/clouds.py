@@ -70,6 +70,29 @@ def rooms(
         yield found[0], found[1:]
 
 
+def pictured_view(cache: Path) -> dict[str, np.ndarray]:
+    """An organised depth view of 640 x 480: a dining table before a glass door, simulated.
+
+    Returns:
+        xyz float32 [307200, 3], NaN where there is no return; rgb uint8; semantic and instance
+        int32 [307200].
+    """
+    from offline_training.rooms.room import camera_clouds, generator_hash
+
+    file = cache / f"view-{generator_hash()[:12]}.npz"
+    if not file.exists():
+        frame = list(camera_clouds(2, "val", count=4))[2]
+        np.savez(
+            file,
+            xyz=frame.cloud.xyz,
+            rgb=frame.cloud.rgb,
+            semantic=frame.semantic,
+            instance=frame.instance,
+        )
+    with np.load(file) as saved:
+        return dict(saved)
+
+
 def tabletop(folder: Path, numbers: list[int], seed: int) -> Iterator[Labelled]:
     """Recorded frames of things on a table, thinned to 5 mm; every object is a class of its own."""
     table = [

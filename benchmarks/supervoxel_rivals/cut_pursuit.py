@@ -3,8 +3,9 @@ own, because pycut-pursuit needs NumPy < 2.
 
 usage: cut_pursuit.py IN.npz OUT.npz
 IN holds count, mode, xyz float32 [V, 3] and, for mode "own", rgb float32 [V, 3] in 0..1; for mode
-"ours", feature float32 [V, F], first and other, the graph that our own method cuts. OUT receives
-label int32 [V] and ms, the processor time of features, graph and the cut that is kept.
+"ours", feature float32 [V, F], first and other, the graph that our own method cuts; scale, the
+logarithm of the regularisation, or NaN to look for the one that meets the count. OUT receives label
+int32 [V], scale and ms, the processor time of features, graph and the cut that is kept.
 
 Mode "own" follows Superpoint Transformer (Robert et al., ICCV 2023): 45 neighbours for linearity,
 planarity, scattering and verticality, 10 for the graph, positions weighted by 0.1.
@@ -49,8 +50,10 @@ def main() -> None:
     features_ms = 1000 * (process_time() - begin)
 
     # From strong to weak: too many components cost far more time than too few.
-    best, low, high, strength = None, None, None, 0.0
-    for _ in range(CUTS):
+    best, low, high = None, None, None
+    known = not np.isnan(task["scale"])
+    strength = float(task["scale"]) if known else 0.0
+    for _ in range(1 if known else CUTS):
         begin = process_time()
         label, _ = cp_d0_dist(
             feature.shape[0],
@@ -58,7 +61,7 @@ def main() -> None:
             first,
             other,
             edge_weights=weight * np.float32(np.exp(strength)),
-            min_comp_weight=15.0,
+            min_comp_weight=8.0,
             cp_it_max=10,
             split_damp_ratio=0.7,
             max_num_threads=1,
@@ -68,7 +71,7 @@ def main() -> None:
         found = int(label.max()) + 1
         off = np.log(found / count)
         if best is None or abs(off) < abs(best[0]):
-            best = (off, label.astype(np.int32), ms)
+            best = (off, label.astype(np.int32), ms, strength)
         if abs(off) < 0.05:
             break
         if off > 0:
@@ -79,7 +82,7 @@ def main() -> None:
             strength = (low + high) / 2
         else:
             strength += np.clip(off, -1.0, 1.0)
-    np.savez(sys.argv[2], label=best[1], ms=features_ms + best[2])
+    np.savez(sys.argv[2], label=best[1], ms=features_ms + best[2], scale=best[3])
 
 
 main()

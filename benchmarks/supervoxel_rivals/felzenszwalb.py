@@ -5,24 +5,26 @@ import numpy as np
 from otoc_ros.core.compiled import compiled
 
 
-def felzenszwalb(feature, first, other, count, min_size):
-    """int32 [V]: about `count` segments, by bisection of the scale k."""
+def felzenszwalb(feature, first, other, count, min_size, scale=None):
+    """int32 [V], about `count` segments by bisection of the scale k, and k; one pass if given k."""
     source = np.repeat(np.arange(len(first) - 1), np.diff(first)).astype(np.int32)
     distance = np.sqrt(((feature[source] - feature[other]) ** 2).sum(1))
     order = np.argsort(distance)
     low, high = 1e-4, 1e6
+    if scale is not None:
+        low = high = scale
     for _ in range(24):
         scale = np.sqrt(low * high)
         label, found = _segments(
             source[order], other[order], distance[order], len(feature), scale, min_size
         )
+        if abs(found - count) <= 0.03 * count or low == high:
+            break
         if found > count:
             low = scale
         else:
             high = scale
-        if abs(found - count) <= 0.03 * count:
-            break
-    return label
+    return label, scale
 
 
 @compiled

@@ -1,4 +1,11 @@
-"""Every method as one call: cloud and count in, super-voxel of every point and time out."""
+"""Every method as one call: cloud, count and scale in; super-voxels, time and scale out.
+
+    ids, ms, scale = method(cloud, count, scale)
+
+Rivals have a scale instead of a count. Without a scale they look for the one that meets the count;
+with it they run once, which is what is timed. ids int64 [N]; ms is processor time from points to
+labelled points. Ours takes the count, and `count` None is the default size of `preprocess`.
+"""
 
 import subprocess
 import tempfile
@@ -14,61 +21,51 @@ from otoc_ros.core.supervoxels import describe, supervoxels
 from otoc_ros.core.voxel_graph import voxel_graph
 from otoc_ros.core.voxels import mean_per_voxel, voxelize
 
-REPEATS = 3
 
-
-def ours(cloud, count):
-    times = []
-    for _ in range(REPEATS):
-        begin = process_time()
-        grid, xyz, rgb = _voxels(cloud)
-        normal = voxel_normals(grid.coords, xyz)
-        ids = supervoxels(grid.coords, xyz, rgb, normal, voxel_size=cloud.voxel_size, count=count)
-        ids = ids[grid.voxel_of_point]
-        times.append(1000 * (process_time() - begin))
-    return ids, float(np.median(times))
-
-
-def felzenszwalb_same_graph(cloud, count):
+def ours(cloud, count, scale=None):
     begin = process_time()
     grid, xyz, rgb = _voxels(cloud)
-    feature = describe(xyz, rgb, voxel_normals(grid.coords, xyz), cloud.voxel_size)
-    first, other = voxel_graph(grid.coords, xyz, 15, max(1, count // 4))
-    common = 1000 * (process_time() - begin)
+    normal = voxel_normals(grid.coords, xyz)
+    ids = supervoxels(grid.coords, xyz, rgb, normal, voxel_size=cloud.voxel_size, count=count)
+    ids = ids[grid.voxel_of_point]
+    return ids, 1000 * (process_time() - begin), 0.0
+
+
+def felzenszwalb_our_features(cloud, count, scale=None):
     begin = process_time()
-    label = felzenszwalb(feature, first, other, count, 15)
-    # The search for the scale is not part of the method: one sort and one of its passes are.
-    return label[grid.voxel_of_point], common + 1000 * (process_time() - begin) / 4
+    grid, feature, first, other = _our_graph(cloud, count)
+    label, found = felzenszwalb(feature, first, other, count, 8, scale)
+    return label[grid.voxel_of_point], 1000 * (process_time() - begin), found
 
 
 def vccs(program: Path, colour: float):
-    def run(cloud, count):
+    def run(cloud, count, scale=None):
+        # Seeds lie on a grid: look for the spacing that leaves about `count` super-voxels.
+        voxels = len(voxelize(cloud.xyz, cloud.voxel_size).coords)
+        spacing = cloud.voxel_size * np.sqrt(voxels / count) if scale is None else scale
+        best = None
         with tempfile.TemporaryDirectory() as folder:
             points, labels = Path(folder) / "points", Path(folder) / "labels"
             np.concatenate([cloud.xyz, cloud.rgb], 1).astype(np.float32).tofile(points)
-            # Seeds lie on a grid: look for the spacing that leaves about `count` super-voxels.
-            spacing = cloud.voxel_size * np.sqrt(
-                len(voxelize(cloud.xyz, cloud.voxel_size).coords) / count
-            )
-            best = None
-            for _ in range(5):
+            for _ in range(5 if scale is None else 1):
                 arguments = [points, labels, cloud.voxel_size, spacing, colour]
                 done = subprocess.run(
                     [str(a) for a in [program, *arguments]], capture_output=True, check=True
                 )
                 raw = np.fromfile(labels, np.uint32)
                 found = len(np.unique(raw[raw > 0]))
-                if best is None or abs(np.log(found / count)) < best[0]:
-                    best = abs(np.log(max(found, 1) / count)), raw, float(done.stdout)
-                if best[0] < 0.06:
+                off = abs(np.log(max(found, 1) / count))
+                if best is None or off < best[0]:
+                    best = off, raw, float(done.stdout), spacing
+                if off < 0.06:
                     break
                 spacing *= np.sqrt(max(found, 1) / count)
-        _, raw, milliseconds = best
+        _, raw, milliseconds, spacing = best
         # What VCCS leaves without a label gets that of the nearest labelled point, at no charge.
         left = raw == 0
         if left.any() and not left.all():
             raw[left] = raw[~left][cKDTree(cloud.xyz[~left]).query(cloud.xyz[left])[1]]
-        return np.unique(raw, return_inverse=True)[1], milliseconds
+        return np.unique(raw, return_inverse=True)[1], milliseconds, spacing
 
     return run
 
@@ -76,21 +73,21 @@ def vccs(program: Path, colour: float):
 def cut_pursuit(python: Path, mode: str):
     worker = Path(__file__).with_name("cut_pursuit.py")
 
-    def run(cloud, count):
+    def run(cloud, count, scale=None):
         begin = process_time()
-        grid, xyz, rgb = _voxels(cloud)
-        task = {"mode": mode, "count": count, "xyz": xyz, "rgb": rgb}
+        task = {"mode": mode, "count": count, "scale": np.nan if scale is None else scale}
         if mode == "ours":
-            normal = voxel_normals(grid.coords, xyz)
-            task["feature"] = describe(xyz, rgb, normal, cloud.voxel_size)
-            task["first"], task["other"] = voxel_graph(grid.coords, xyz, 15, max(1, count // 4))
+            grid, task["feature"], task["first"], task["other"] = _our_graph(cloud, count)
+        else:
+            grid, task["xyz"], task["rgb"] = _voxels(cloud)
         before = 1000 * (process_time() - begin)
         with tempfile.TemporaryDirectory() as folder:
             given, answer = Path(folder) / "in.npz", Path(folder) / "out.npz"
             np.savez(given, **task)
             subprocess.run([str(python), str(worker), str(given), str(answer)], check=True)
             with np.load(answer) as found:
-                return found["label"][grid.voxel_of_point], before + float(found["ms"])
+                ids = found["label"][grid.voxel_of_point]
+                return ids, before + float(found["ms"]), float(found["scale"])
 
     return run
 
@@ -99,3 +96,10 @@ def _voxels(cloud):
     grid = voxelize(cloud.xyz, cloud.voxel_size)
     xyz = mean_per_voxel(cloud.xyz - grid.origin, grid)
     return grid, xyz, mean_per_voxel(cloud.rgb, grid) / np.float32(255)
+
+
+def _our_graph(cloud, count):
+    grid, xyz, rgb = _voxels(cloud)
+    feature = describe(xyz, rgb, voxel_normals(grid.coords, xyz), cloud.voxel_size)
+    first, other = voxel_graph(grid.coords, xyz, 8, max(1, count // 4))
+    return grid, feature, first, other

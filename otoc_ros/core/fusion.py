@@ -19,6 +19,8 @@ from otoc_ros.core.compiled import compiled
 
 BORDER = 0.7  # a border of n edges is worth n^0.7: long ones hold the ragged edge of noisy depth
 BESIDE = 8  # regions that a border node tells apart, its own among them
+WORTH = (np.arange(4096) ** BORDER).astype(np.float32)
+SAMPLE = 1000  # nodes whose edges say what is likely
 ROUNDS = 100  # β has grown by 2¹⁰⁰: only unconnected regions are left
 
 
@@ -31,50 +33,66 @@ def fuse(feature, first, other, count, min_size):  # type: ignore[no-untyped-def
     made until the count is met.
 
     Args:
-        feature: float32 [V, F]. first, other: the graph of the V nodes.
+        feature: float32 [V, F], overwritten. first, other: the graph of the V nodes.
 
     Returns:
         int32 [V], regions 0 to M - 1 in the order of their first node.
     """
     nodes = len(feature)
     label = np.arange(nodes).astype(np.int32)
-    mean = feature.copy()
+    mean = feature
     weight = np.ones(nodes, np.float32)
-    length = np.ones(len(other), np.float32)
+    length = np.empty(0, np.int32)  # a border of one edge each
     regions = nodes
     beta = _median_rise(mean, weight, first, other)
     for _ in range(ROUNDS):
         if regions <= 3 * count or len(other) == 0:
             break
-        parent = np.arange(regions).astype(np.int32)
-        left = regions
-        for i in range(regions):
-            a = _root(parent, i)
-            for e in range(first[i], first[i + 1]):
-                b = _root(parent, other[e])
-                if a == b or left <= 1.5 * count:
-                    continue
-                if _rise(mean, weight, a, b) <= beta * length[e] ** BORDER:
-                    _join(mean, weight, parent, a, b)
-                    left -= 1
+        parent, left = _fuse_likely(mean, weight, first, other, length, beta, 1.5 * count)
         beta *= 2
         if left < regions:
             new = _numbered(parent)
             for v in range(nodes):
                 label[v] = new[label[v]]
             for i in range(regions):
-                if parent[i] == i:
+                if parent[i] == i:  # and new[i] <= i: nothing is overwritten before it is moved
                     mean[new[i]] = mean[i]
                     weight[new[i]] = weight[i]
             first, other, length = _contracted(first, other, length, new, left)
             regions = left
     parent = _fuse_cheapest_first(
-        mean[:regions].copy(), weight[:regions].copy(), first, other, length, count, min_size
+        mean[:regions], weight[:regions], first, other, length, count, min_size
     )[0]
     new = _numbered(parent)
     for v in range(nodes):
         label[v] = new[label[v]]
     return label
+
+
+@compiled
+def _fuse_likely(mean, weight, first, other, length, beta, enough):  # type: ignore[no-untyped-def]
+    """One round: along the edges in their order, fuse what costs at most β for its border.
+
+    Returns:
+        parent int32 [regions]; how many regions are left, not below `enough`.
+    """
+    regions = len(first) - 1
+    parent = np.arange(regions).astype(np.int32)
+    left = regions
+    for i in range(regions):
+        a = _root(parent, i)
+        for e in range(first[i], first[i + 1]):
+            b = _root(parent, other[e])
+            if a == b:
+                continue
+            both = weight[a] + weight[b]
+            limit = np.float32(beta * both) * (_worth(length[e]) if len(length) else WORTH[1])
+            if weight[a] * weight[b] * _apart(mean, a, mean, b) <= limit:
+                if left <= enough:
+                    return parent, left
+                _join(mean, weight, parent, a, b)
+                left -= 1
+    return parent, left
 
 
 @compiled
@@ -98,7 +116,7 @@ def fusions(feature, first, other, label, count):  # type: ignore[no-untyped-def
     for region in range(count):
         for c in range(width):
             mean[region, c] = total[region, c] / max(weight[region], 1)
-    start, to, border = _contracted(first, other, np.ones(len(other), np.float32), label, count)
+    start, to, border = _contracted(first, other, np.empty(0, np.int32), label, count)
     return _fuse_cheapest_first(mean, weight, start, to, border, 1, 0)[1]
 
 
@@ -204,7 +222,7 @@ def _fuse_cheapest_first(mean, weight, first, other, length, count, min_size):  
     parent = np.arange(regions).astype(np.int32)
     # Each region's edges are a linked list, so that fusing two regions joins two lists.
     target = np.empty(2 * len(other), np.int32)
-    border = np.empty(2 * len(other), np.float32)
+    border = np.empty(2 * len(other), np.int32)
     after = np.full(2 * len(other), -1, np.int64)
     head = np.full(regions, -1, np.int64)
     node = 0
@@ -213,12 +231,12 @@ def _fuse_cheapest_first(mean, weight, first, other, length, count, min_size):  
             for side in range(2):
                 a = i if side == 0 else np.int64(other[e])
                 target[node] = np.int64(other[e]) if side == 0 else i
-                border[node] = length[e]
+                border[node] = length[e] if len(length) else 1
                 after[node] = head[a]
                 head[a] = node
                 node += 1
     stamp = np.zeros(regions, np.int64)
-    sum_of = np.zeros(regions, np.float32)
+    sum_of = np.zeros(regions, np.int32)
     adjacent = np.empty(regions, np.int32)
     left = regions
     done = np.empty((regions, 2), np.int32)
@@ -234,7 +252,7 @@ def _fuse_cheapest_first(mean, weight, first, other, length, count, min_size):  
         best, least = -1, np.inf
         for k in range(found):
             j = adjacent[k]
-            cost = _rise(mean, weight, i, j) / sum_of[j] ** BORDER
+            cost = _rise(mean, weight, i, j) / _worth(sum_of[j])
             if cost < least or (cost == least and j < best):
                 best, least = j, cost
         if best >= 0:
@@ -251,7 +269,7 @@ def _fuse_cheapest_first(mean, weight, first, other, length, count, min_size):  
             for k in range(found):
                 j = adjacent[k]
                 if i < j:
-                    cost = np.float64(_rise(mean, weight, i, j) / sum_of[j] ** BORDER)
+                    cost = np.float64(_rise(mean, weight, i, j) / _worth(sum_of[j]))
                     queue.append((cost, np.int64(i), np.int64(j), np.int64(0)))
     heapify(queue)
     while left > count and len(queue) > 0:
@@ -267,7 +285,7 @@ def _fuse_cheapest_first(mean, weight, first, other, length, count, min_size):  
         found = _gather(one, parent, head, target, border, after, sum_of, adjacent)
         for k in range(found):
             near = np.int64(adjacent[k])
-            cost = np.float64(_rise(mean, weight, one, near) / sum_of[near] ** BORDER)
+            cost = np.float64(_rise(mean, weight, one, near) / _worth(sum_of[near]))
             heappush(queue, (cost, min(one, near), max(one, near), stamp[one] + stamp[near]))
     return parent, done[: regions - left].copy()
 
@@ -281,9 +299,9 @@ def _gather(i, parent, head, target, border, after, sum_of, adjacent):  # type: 
     found = 0
     e = head[i]
     while e >= 0:
-        sum_of[_root(parent, target[e])] = 0.0
+        sum_of[_root(parent, target[e])] = 0
         e = after[e]
-    sum_of[i] = -1.0
+    sum_of[i] = -1
     kept = np.int64(-1)
     e = head[i]
     head[i] = -1
@@ -291,7 +309,7 @@ def _gather(i, parent, head, target, border, after, sum_of, adjacent):  # type: 
         following = after[e]
         j = _root(parent, target[e])
         if j != i:
-            if sum_of[j] == 0.0:
+            if sum_of[j] == 0:
                 adjacent[found] = j
                 found += 1
                 target[e] = j
@@ -325,30 +343,32 @@ def _append(head, after, i, j):  # type: ignore[no-untyped-def]
 
 @compiled
 def _contracted(first, other, length, new, count):  # type: ignore[no-untyped-def]
-    """The graph of fused regions: a counting sort by lower region, parallel edges added up."""
-    start = np.zeros(count + 1, np.int64)
-    low = np.empty(len(other), np.int32)
-    high = np.empty(len(other), np.int32)
-    kept = 0
+    """The graph of fused regions: a counting sort by lower region, parallel edges added up.
+
+    Args:
+        length: int32 [E], edges of the voxel graph in each; empty where that is one each.
+        new: int32 [regions], the fused region of each; count: how many those are.
+    """
+    start = np.zeros(count + 1, np.int32)
     for i in range(len(new)):
         for e in range(first[i], first[i + 1]):
             a, b = new[i], new[other[e]]
             if a != b:
-                low[kept], high[kept] = min(a, b), max(a, b)
-                length[kept] = length[e]
-                start[low[kept] + 1] += 1
-                kept += 1
+                start[min(a, b) + 1] += 1
     for i in range(count):
         start[i + 1] += start[i]
-    to = np.empty(kept, np.int32)
-    border = np.empty(kept, np.float32)
+    to = np.empty(start[count], np.int32)
+    border = np.empty(start[count], np.int32)
     place = start[:-1].copy()
-    for e in range(kept):
-        here = place[low[e]]
-        to[here], border[here] = high[e], length[e]
-        place[low[e]] += 1
-    seen = np.full(count, -1, np.int64)  # where the edge to a region lies in the merged list
-    merged = np.zeros(count + 1, np.int64)
+    for i in range(len(new)):
+        for e in range(first[i], first[i + 1]):
+            a, b = new[i], new[other[e]]
+            if a != b:
+                here = place[min(a, b)]
+                to[here], border[here] = max(a, b), length[e] if len(length) else 1
+                place[min(a, b)] += 1
+    seen = np.full(count, -1, np.int32)  # where the edge to a region lies in the merged list
+    merged = np.zeros(count + 1, np.int32)
     found = 0
     for i in range(count):
         begin = found
@@ -368,14 +388,17 @@ def _contracted(first, other, length, new, count):  # type: ignore[no-untyped-de
 @compiled
 def _median_rise(mean, weight, first, other):  # type: ignore[no-untyped-def]
     """What fusing two nodes costs in the middle, so that the first round joins the likest half."""
-    step = max(1, (len(first) - 1) // 4000)
-    rise = np.empty(len(other), np.float32)
+    step = max(1, (len(first) - 1) // SAMPLE)
+    edges = 0
+    for i in range(0, len(first) - 1, step):
+        edges += first[i + 1] - first[i]
+    rise = np.empty(edges, np.float32)
     found = 0
     for i in range(0, len(first) - 1, step):
         for e in range(first[i], first[i + 1]):
             rise[found] = _rise(mean, weight, i, other[e])
             found += 1
-    return np.median(rise[:found]) + 1e-9 if found else 1e-9
+    return np.median(rise) + 1e-9 if edges else 1e-9
 
 
 @compiled
@@ -399,6 +422,12 @@ def _root(parent, i):  # type: ignore[no-untyped-def]
         parent[i] = parent[parent[i]]
         i = parent[i]
     return i
+
+
+@compiled
+def _worth(edges):  # type: ignore[no-untyped-def]
+    """What a border of some edges is worth; a table, as powers are slow."""
+    return WORTH[edges] if edges < len(WORTH) else np.float32(edges**BORDER)
 
 
 @compiled

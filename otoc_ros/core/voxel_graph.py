@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoc_ros.core.compiled import compiled
-from otoc_ros.core.voxels import kernel_maps, voxelize
+from otoc_ros.core.voxels import voxelize
 
 
 def voxel_graph(
@@ -27,27 +27,34 @@ def voxel_graph(
         xyz: float32 [V, 3], a position in each voxel, metres.
 
     Returns:
-        first int64 [V + 1] and other int32 [E].
+        first int32 [V + 1] and other int32 [E].
     """
     first, other = _touching(coords)
     piece, size = _pieces(first, other)
-    if len(size) == 1 or (size.min() >= min_size and len(size) <= max_pieces):
-        return first, other
-    coarse = voxelize(coords, 2.0)
-    cell = coarse.voxel_of_point
-    maps = kernel_maps(coarse.coords, max(1, int(coarse.coords.max()).bit_length()))
     bridges = []
-    for level in maps:
-        apart = (size < min_size) if len(size) <= max_pieces else np.ones(len(size), bool)
-        if len(size) == 1 or not apart.any():
+    cells: NDArray[np.int32] = coords
+    cell: NDArray[np.int32] = np.arange(len(coords), dtype=np.int32)
+    while len(size) > 1 and len(cells) > 1:
+        apart = (size < min_size) | (len(size) > max_pieces)
+        if not apart.any():
             break
-        found = _bridges(cell, level.neighbours, piece, np.flatnonzero(apart[piece]), xyz)
+        coarser = voxelize(cells, 2.0)
+        cells, cell = coarser.coords, coarser.voxel_of_point[cell]
+        found = _bridges(cells, cell, piece, apart, xyz)
         if len(found):
             bridges.append(found)
             piece, size = _bridged_pieces(piece, size, found)
-        if level.parent is not None:
-            cell = level.parent[cell]
     return _with(first, other, np.concatenate(bridges)) if bridges else (first, other)
+
+
+@compiled
+def _keys(coords):  # type: ignore[no-untyped-def]
+    """One number a voxel, in the order of the voxels; z lies in the lowest bits."""
+    key = np.empty(len(coords), np.int64)
+    for i in range(len(coords)):
+        x, y, z = np.int64(coords[i, 0]), np.int64(coords[i, 1]), np.int64(coords[i, 2])
+        key[i] = ((x + 1) << 42) + ((y + 1) << 21) + z + 1
+    return key
 
 
 @compiled
@@ -55,13 +62,10 @@ def _touching(coords):  # type: ignore[no-untyped-def]
     # Sorted keys stay sorted when all are shifted by one (dx, dy), so one pointer a shift walks
     # along; the three dz of a column lie next to each other.
     count = len(coords)
-    key = np.empty(count, np.int64)
-    for i in range(count):
-        x, y, z = np.int64(coords[i, 0]), np.int64(coords[i, 1]), np.int64(coords[i, 2])
-        key[i] = ((x + 1) << 42) + ((y + 1) << 21) + z + 1
+    key = _keys(coords)
     shifts = np.array([1 << 21, (1 << 42) - (1 << 21), 1 << 42, (1 << 42) + (1 << 21)])
     there = np.zeros(4, np.int64)
-    first = np.zeros(count + 1, np.int64)
+    first = np.zeros(count + 1, np.int32)
     other = np.empty(6 * count + 13, np.int32)
     found = 0
     for i in range(count):
@@ -83,7 +87,7 @@ def _touching(coords):  # type: ignore[no-untyped-def]
                 found += 1
                 j += 1
         first[i + 1] = found
-    return first, other[:found].copy()
+    return first, other[:found]
 
 
 @compiled
@@ -137,50 +141,80 @@ def _numbered_with_sizes(parent, weight):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _bridges(cell, table, piece, apart, xyz):  # type: ignore[no-untyped-def]
+def _bridges(cells, cell, piece, apart, xyz):  # type: ignore[no-untyped-def]
     """An edge from each voxel that is apart to the nearest first voxel of a cell around it.
 
     Args:
-        cell: int32 [V], coarse cell of each voxel; table: int32 [cells, 27], their neighbours.
-        apart: int64 [A], voxels of pieces that are apart.
+        cells: int32 [C, 3], coarse cells, sorted; cell: int32 [V], that of each voxel.
+        piece: int32 [V]; apart: bool [pieces].
     """
-    first = np.full(len(table), -1, np.int32)
+    count = len(cells)
+    key = _keys(cells)
+    first = np.full(count, -1, np.int32)
+    start = np.zeros(count + 1, np.int32)
     for v in range(len(cell)):
         if first[cell[v]] < 0:
             first[cell[v]] = v
-    bridges = np.empty((len(apart), 2), np.int32)
+        if apart[piece[v]]:
+            start[cell[v] + 1] += 1
+    for c in range(count):
+        start[c + 1] += start[c]
+    lone = np.empty(start[count], np.int32)  # the voxels that are apart, by cell
+    place = start[:-1].copy()
+    for v in range(len(cell)):
+        if apart[piece[v]]:
+            lone[place[cell[v]]] = v
+            place[cell[v]] += 1
+    there = np.zeros(9, np.int64)
+    near, piece_near = np.empty(27, np.int32), np.empty(27, np.int32)
+    bridges = np.empty((len(lone), 2), np.int32)
     found = 0
-    for v in apart:
-        nearest, least = -1, np.inf
-        for k in range(27):
-            if table[cell[v], k] < 0:
-                continue
-            near = first[table[cell[v], k]]
-            if piece[near] == piece[v]:
-                continue
-            distance = 0.0
-            for axis in range(3):
-                distance += (xyz[v, axis] - xyz[near, axis]) ** 2
-            if distance < least:
-                nearest, least = near, distance
-        if nearest >= 0:
-            bridges[found, 0] = min(v, nearest)
-            bridges[found, 1] = max(v, nearest)
-            found += 1
+    for c in range(count):
+        if start[c] == start[c + 1]:
+            continue
+        around = 0
+        for s in range(9):
+            below = key[c] + ((s // 3 - 1) << 42) + ((s % 3 - 1) << 21) - 1
+            j = there[s]
+            while j < count and key[j] < below:
+                j += 1
+            there[s] = j
+            while j < count and key[j] <= below + 2:
+                near[around], piece_near[around] = first[j], piece[first[j]]
+                around += 1
+                j += 1
+        for p in range(start[c], start[c + 1]):
+            v, nearest, least = lone[p], np.int32(-1), np.float32(np.inf)
+            own = piece[v]
+            for k in range(around):
+                if piece_near[k] != own:
+                    distance = _squared_distance(xyz, v, near[k])
+                    if distance < least:
+                        nearest, least = near[k], distance
+            if nearest >= 0:
+                bridges[found, 0] = min(v, nearest)
+                bridges[found, 1] = max(v, nearest)
+                found += 1
     return bridges[:found].copy()
+
+
+@compiled
+def _squared_distance(xyz, a, b):  # type: ignore[no-untyped-def]
+    x, y, z = xyz[a, 0] - xyz[b, 0], xyz[a, 1] - xyz[b, 1], xyz[a, 2] - xyz[b, 2]
+    return x * x + y * y + z * z
 
 
 @compiled
 def _with(first, other, bridges):  # type: ignore[no-untyped-def]
     count = len(first) - 1
-    added = np.zeros(count + 1, np.int64)
+    added = np.zeros(count + 1, np.int32)
     for e in range(len(bridges)):
         added[bridges[e, 0] + 1] += 1
     for i in range(count):
         added[i + 1] += added[i]
     start = first + added
     joined = np.empty(start[count], np.int32)
-    place = np.empty(count, np.int64)
+    place = np.empty(count, np.int32)
     for i in range(count):
         here = start[i]
         for e in range(first[i], first[i + 1]):

@@ -79,15 +79,14 @@ def voxelize(xyz: NDArray[Any], voxel_size: float) -> VoxelGrid:
         InputError: no points, points that are not finite, a voxel size that is not positive, or a
             cloud of more than 262 142 voxels along an axis.
     """
-    points = np.asarray(xyz, dtype=np.float64)
+    points = np.asarray(xyz)
     if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0:
         raise InputError(
             f"xyz has shape {points.shape}; give an [N, 3] array of at least one point"
         )
     if not (np.isfinite(voxel_size) and voxel_size > 0):
         raise InputError(f"voxel_size is {voxel_size}; give an edge length in metres above 0")
-    origin = points.min(0)
-    extent = points.max(0) - origin
+    origin, extent = _bounds(points)
     if not np.isfinite(extent).all():
         raise InputError("xyz holds NaN or infinite points; drop them before voxelizing")
     if extent.max() / voxel_size > MAX_COORDINATE:
@@ -95,11 +94,10 @@ def voxelize(xyz: NDArray[Any], voxel_size: float) -> VoxelGrid:
             f"the cloud spans {extent.max():.6g} m, more than {MAX_COORDINATE + 1} voxels of "
             f"{voxel_size:.6g} m; use larger voxels or crop the cloud"
         )
-    cells = np.floor((points - origin) / voxel_size).astype(np.int64)
-    keys = ((cells[:, 0] << 2 * AXIS_BITS) | (cells[:, 1] << AXIS_BITS)) | cells[:, 2]
+    keys = _cell_keys(points, origin, voxel_size)
     first, voxel_of_point = _unique(keys)
     return VoxelGrid(
-        coords=cells[first].astype(np.int32),
+        coords=_unpacked(keys[first]),
         voxel_of_point=voxel_of_point,
         points_per_voxel=np.bincount(voxel_of_point, minlength=len(first)).astype(np.int32),
         voxel_size=float(voxel_size),
@@ -167,23 +165,75 @@ def kernel_maps(coords: NDArray[Any], levels: int) -> tuple[Level, ...]:
     return tuple(result)
 
 
-def _unique(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], Int32]:
+def _unique(keys: NDArray[np.int64]) -> tuple[Int32, Int32]:
     """A row of each distinct key in ascending order, and the place of each key among them."""
-    order = np.argsort(keys)  # equal keys are alike: their order among themselves does not matter
-    return _runs(keys, order)  # type: ignore[no-any-return]
+    # Points of one voxel often follow each other, in a depth image by the dozen: sort only the
+    # first of each such run. Equal keys are alike: their order among themselves does not matter.
+    runs = _run_starts(keys)
+    return _places(keys, runs, np.argsort(keys[runs]))  # type: ignore[no-any-return]
 
 
 @compiled
-def _runs(keys, order):  # type: ignore[no-untyped-def]
-    first = np.empty(len(keys), np.int64)
+def _bounds(points):  # type: ignore[no-untyped-def]
+    """The cloud's corner and its extent, float64 [3] each; the extent is not finite if a point is
+    not."""
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    finite = True
+    for i in range(len(points)):
+        for axis in range(3):
+            value = np.float64(points[i, axis])
+            finite &= value - value == 0
+            low[axis] = min(low[axis], value)
+            high[axis] = max(high[axis], value)
+    return low, high - low if finite else np.full(3, np.nan)
+
+
+@compiled
+def _cell_keys(points, origin, voxel_size):  # type: ignore[no-untyped-def]
+    keys = np.empty(len(points), np.int64)
+    for i in range(len(points)):
+        x = np.int64((points[i, 0] - origin[0]) / voxel_size)
+        y = np.int64((points[i, 1] - origin[1]) / voxel_size)
+        z = np.int64((points[i, 2] - origin[2]) / voxel_size)
+        keys[i] = (x << 2 * AXIS_BITS) | (y << AXIS_BITS) | z
+    return keys
+
+
+@compiled
+def _unpacked(keys):  # type: ignore[no-untyped-def]
+    coords = np.empty((len(keys), 3), np.int32)
+    for i in range(len(keys)):
+        for axis in range(3):
+            coords[i, axis] = (keys[i] >> (2 - axis) * AXIS_BITS) & ((1 << AXIS_BITS) - 1)
+    return coords
+
+
+@compiled
+def _run_starts(keys):  # type: ignore[no-untyped-def]
+    starts = np.empty(len(keys), np.int32)
+    found = 0
+    for i in range(len(keys)):
+        if i == 0 or keys[i] != keys[i - 1]:
+            starts[found] = i
+            found += 1
+    return starts[:found].copy()
+
+
+@compiled
+def _places(keys, runs, order):  # type: ignore[no-untyped-def]
+    """From sorted runs: a row of each distinct key, and the place of each key among them."""
+    first = np.empty(len(runs), np.int32)
     place = np.empty(len(keys), np.int32)
     count = 0
     for i in range(len(order)):
-        row = order[i]
-        if i == 0 or keys[row] != keys[order[i - 1]]:
+        row = runs[order[i]]
+        if i == 0 or keys[row] != keys[first[count - 1]]:
             first[count] = row
             count += 1
         place[row] = count - 1
+    for i in range(1, len(keys)):
+        if keys[i] == keys[i - 1]:
+            place[i] = place[i - 1]
     return first[:count].copy(), place
 
 

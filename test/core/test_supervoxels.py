@@ -1,9 +1,14 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otoc_ros.core.errors import InputError
+from otoc_ros.core.fusion import WORTH, _worth
 from otoc_ros.core.normals import voxel_normals
 from otoc_ros.core.supervoxels import pool, supervoxels
 from otoc_ros.core.voxels import mean_per_voxel, voxelize
@@ -165,6 +170,85 @@ def test_outliers_do_not_use_up_the_count():
     noise = rng.random((40, 3)) * [2, 2, 1.5] + [0, 0, 0.1]
     ids = cut(np.concatenate([floor, noise]), count=30)
     assert len(np.unique(ids[:40000])) >= 27
+
+
+def test_one_size_suits_a_table_a_room_and_a_hall():
+    xyz, rgb, truth = scene(np.random.default_rng(0))
+    cuts = [
+        renamed(cut(xyz * scale, rgb, voxel_size=0.01 * scale, count=60)) for scale in (0.5, 1, 10)
+    ]
+    # Rounding moves a few points to the next voxel, and with it a few borders.
+    for ids in cuts:
+        assert purity(ids, truth) > 0.97
+        assert purity(ids, cuts[0]) > 0.9
+
+
+def test_an_organised_view_with_holes_is_like_its_points():
+    from otoc_ros.core.cloud import Cloud
+    from otoc_ros.core.preprocess import Preprocessing, preprocess
+
+    xyz, rgb, _ = scene(np.random.default_rng(0))
+    holes = np.random.default_rng(1).random(len(xyz)) < 0.3
+    image = np.where(holes[:, None], np.nan, xyz).astype(np.float32)
+    settings, up = Preprocessing(voxel_size=0.01), np.array([0.0, 0, 1])
+    whole = preprocess(Cloud(image, rgb), settings, up)
+    points = preprocess(Cloud(image[~holes], rgb[~holes]), settings, up)
+    np.testing.assert_array_equal(
+        whole.to_points(whole.supervoxel, -1)[~holes], points.to_points(points.supervoxel, -1)
+    )
+    assert (whole.to_points(whole.supervoxel, -1)[holes] == -1).all()
+
+
+def test_long_borders_are_worth_as_much_as_the_table_of_short_ones_foretells():
+    long = len(WORTH)
+    assert _worth(long - 1) < _worth(long) < _worth(long + 1)
+    assert _worth(10 * long) == pytest.approx(float(10 * long) ** 0.7, rel=1e-6)
+
+
+MEMORY = """
+import re
+from pathlib import Path
+
+import numpy as np
+
+from otoc_ros.core.normals import voxel_normals
+from otoc_ros.core.supervoxels import supervoxels
+from otoc_ros.core.voxels import mean_per_voxel, voxelize
+
+
+def kilobytes(key):
+    return int(re.search(key + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+
+def cut(points):
+    grid = voxelize(points, 0.02)
+    xyz, rgb = mean_per_voxel(points - grid.origin, grid), mean_per_voxel(points % 1, grid)
+    normal = voxel_normals(grid.coords, xyz)
+    supervoxels(grid.coords, xyz, rgb, normal, voxel_size=0.02, count=len(xyz) // 300 + 1)
+    return len(points)
+
+
+rng = np.random.default_rng(0)
+side = 1000
+i, j = np.mgrid[:side, :side].reshape(2, -1)
+sheet = np.stack([0.02 * i, 0.02 * j, 0.1 * np.sin(i / 60) + rng.normal(0, 0.004, len(i))], 1)
+cloud = rng.permutation(sheet.astype(np.float32))
+cut(cloud[:5000])
+Path("/proc/self/clear_refs").write_text("5")
+before = kilobytes("VmRSS")
+points = cut(cloud)
+print((kilobytes("VmHWM") - before) * 1024 / points)
+"""
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="needs Linux to tell the memory's peak"
+)
+def test_memory_a_point():
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True
+    )
+    assert 50 < float(done.stdout) < 135  # another copy of what fusing compares takes 32 more
 
 
 def test_one_view_of_everything_at_one_place():
