@@ -1,11 +1,13 @@
 """Write a U-Net and its heads as one ONNX file of standard operators.
 
 Every convolution is Gather → Reshape → Gemm over index tensors that `sparse_feeds` makes, so the
-file runs on any execution provider, without a plug-in. Batch norms are folded into the weights.
+file runs on any execution provider, without a plug-in. Batch norms are folded into the weights. The
+same network as a list of steps for the C++ kernel (`core.native_network`) goes into the metadata.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from offline_training.unet import NormedConv, ResidualBlock, TwoBlocks, UNet, UnitLength
+from otoc_ros.core.native_network import FORMAT, METADATA_KEY
 from otoc_ros.core.sparse_feeds import groups_of_level
 
 OPSET = 17
@@ -42,7 +45,7 @@ def write_sparse_onnx(
     Args:
         heads: by output name, a module of Linear, ReLU, UnitLength, Identity and Sequential over
             the U-Net's features [V, width].
-        metadata: stored in the file; `levels` is added.
+        metadata: stored in the file; `levels` and the steps are added.
         storage: how weights lie in the file: as they are, in half the size (they lose about 3e-4
             of their value) or in a quarter (8 bits with a scale per offset and output channel, up
             to 4e-3 of the largest). The network computes in float32, its speed is the same.
@@ -56,6 +59,7 @@ def write_sparse_onnx(
         for name, head in heads.items():
             result, channels = _head(graph, head, x, unet.width)
             graph.op("Identity", result, output=name)
+            graph.program["outputs"][name] = result
             graph.outputs.append(
                 helper.make_tensor_value_info(name, TensorProto.FLOAT, ["V", channels])
             )
@@ -68,7 +72,10 @@ def write_sparse_onnx(
         ir_version=IR_VERSION,
         producer_name="otoc_ros",
     )
-    helper.set_model_props(model, {**metadata, "levels": str(unet.n_levels)})
+    steps = json.dumps(graph.program, separators=(",", ":"))
+    helper.set_model_props(
+        model, {**metadata, "levels": str(unet.n_levels), METADATA_KEY: steps}
+    )
     onnx.checker.check_model(model, full_check=True)
     Path(path).write_bytes(model.SerializeToString())
 
@@ -97,6 +104,8 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
         self.outputs: list[onnx.ValueInfoProto] = []
+        self.program: dict[str, Any] = {"format": FORMAT, "steps": [], "outputs": {}}
+        self._stored: dict[str, dict[str, str]] = {}  # weights by what `matrix` made of them
 
     def op(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         name = output or f"{kind.lower()}{len(self.nodes)}"
@@ -112,12 +121,32 @@ class _Graph:
     def matrix(self, weight: Tensor) -> str:
         """Weights float32 [..., C_in, C_out]; runtimes unpack them once, while loading."""
         if self.storage == "float32":
-            return self.constant(weight)
+            name = self.constant(weight)
+            self._stored[name] = {"weight": name}
+            return name
         if self.storage == "float16":
-            return self.op("Cast", self.constant(weight.half()), to=TensorProto.FLOAT)
-        scale = weight.abs().amax(dim=-2, keepdim=True).clamp(min=1e-30) / 127
-        whole = self.constant((weight / scale).round().to(torch.int8))
-        return self.op("Mul", self.op("Cast", whole, to=TensorProto.FLOAT), self.constant(scale))
+            half = self.constant(weight.half())
+            name = self.op("Cast", half, to=TensorProto.FLOAT)
+            self._stored[name] = {"weight": half}
+            return name
+        spread = weight.abs().amax(dim=-2, keepdim=True).clamp(min=1e-30) / 127
+        whole = self.constant((weight / spread).round().to(torch.int8))
+        scale = self.constant(spread)
+        name = self.op("Mul", self.op("Cast", whole, to=TensorProto.FLOAT), scale)
+        self._stored[name] = {"weight": whole, "scale": scale}
+        return name
+
+    def step(self, kind: str, to: str, *sources: str) -> None:
+        """Tell the program what `to` is made of."""
+        self.program["steps"].append({"op": kind, "to": to, "from": sources})
+
+    def conv_step(
+        self, to: str, x: str, pairs: str, matrix: str, bias: str, relu: bool, add: str | None = None
+    ) -> None:
+        """As `step`, for a convolution (or, over the pairs `rows`, a linear layer)."""
+        self.step("conv", to, x)
+        self.program["steps"][-1] |= {"pairs": pairs, **self._stored[matrix], "bias": bias}
+        self.program["steps"][-1] |= {"relu": relu} | ({} if add is None else {"add": add})
 
     def shape(self, *sizes: int) -> str:
         return self.constant(np.array(sizes, np.int64))
