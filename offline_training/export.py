@@ -59,7 +59,7 @@ def write_sparse_onnx(
         for name, head in heads.items():
             result, channels = _head(graph, head, x, unet.width)
             graph.op("Identity", result, output=name)
-            graph.program["outputs"][name] = result
+            graph.program["outputs"][name] = graph.known(result)
             graph.outputs.append(
                 helper.make_tensor_value_info(name, TensorProto.FLOAT, ["V", channels])
             )
@@ -73,9 +73,7 @@ def write_sparse_onnx(
         producer_name="otoc_ros",
     )
     steps = json.dumps(graph.program, separators=(",", ":"))
-    helper.set_model_props(
-        model, {**metadata, "levels": str(unet.n_levels), METADATA_KEY: steps}
-    )
+    helper.set_model_props(model, {**metadata, "levels": str(unet.n_levels), METADATA_KEY: steps})
     onnx.checker.check_model(model, full_check=True)
     Path(path).write_bytes(model.SerializeToString())
 
@@ -106,6 +104,7 @@ class _Graph:
         self.outputs: list[onnx.ValueInfoProto] = []
         self.program: dict[str, Any] = {"format": FORMAT, "steps": [], "outputs": {}}
         self._stored: dict[str, dict[str, str]] = {}  # weights by what `matrix` made of them
+        self._renamed: dict[str, str] = {}  # what is the same array to the steps
 
     def op(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         name = output or f"{kind.lower()}{len(self.nodes)}"
@@ -136,17 +135,28 @@ class _Graph:
         self._stored[name] = {"weight": whole, "scale": scale}
         return name
 
-    def step(self, kind: str, to: str, *sources: str) -> None:
-        """Tell the program what `to` is made of."""
-        self.program["steps"].append({"op": kind, "to": to, "from": sources})
+    def rename(self, name: str, known: str) -> str:
+        """To the steps, which know neither groups nor rows of zeros, `name` is `known`."""
+        self._renamed[name] = self.known(known)
+        return name
+
+    def known(self, name: str) -> str:
+        return self._renamed.get(name, name)
+
+    def step(self, kind: str, to: str, *sources: str) -> dict[str, Any]:
+        """Note what `to` is made of."""
+        known = [self.known(name) for name in sources]
+        self.program["steps"].append({"op": kind, "to": to, "from": known})
+        step: dict[str, Any] = self.program["steps"][-1]
+        return step
 
     def conv_step(
-        self, to: str, x: str, pairs: str, matrix: str, bias: str, relu: bool, add: str | None = None
-    ) -> None:
+        self, to: str, x: str, pairs: str, matrix: str, bias: str | None, relu: bool = True
+    ) -> dict[str, Any]:
         """As `step`, for a convolution (or, over the pairs `rows`, a linear layer)."""
-        self.step("conv", to, x)
-        self.program["steps"][-1] |= {"pairs": pairs, **self._stored[matrix], "bias": bias}
-        self.program["steps"][-1] |= {"relu": relu} | ({} if add is None else {"add": add})
+        step = self.step("conv", to, x)
+        step |= {"pairs": pairs, **self._stored[matrix], "bias": bias, "relu": relu}
+        return step
 
     def shape(self, *sizes: int) -> str:
         return self.constant(np.array(sizes, np.int64))
@@ -163,7 +173,7 @@ def _unet(graph: _Graph, unet: UNet) -> str:
     down: Any = unet.down
     up: Any = unet.up
     x = graph.with_zero_row(["features"], unet.in_channels)
-    x = graph.op("Gather", x, "order")
+    x = graph.rename(graph.op("Gather", x, "order"), "features")
     x = _normed(graph, unet.stem, x, 0)
     skips = []
     for level, blocks in enumerate(encoder):
@@ -172,9 +182,11 @@ def _unet(graph: _Graph, unet: UNet) -> str:
             skips.append(x)
             x = _down(graph, down[level], x, level)
     for level in reversed(range(unet.n_levels - 1)):
-        x = graph.op("Concat", skips[level], _up(graph, up[level], x, level), axis=1)
+        wider = _up(graph, up[level], x, level)
+        x = graph.op("Concat", skips[level], wider, axis=1)
+        graph.step("concat", x, skips[level], wider)
         x = _two_blocks(graph, decoder[level], x, level)
-    return graph.op("Gather", x, "place")
+    return graph.rename(graph.op("Gather", x, "place"), x)
 
 
 def _two_blocks(graph: _Graph, blocks: TwoBlocks, x: str, level: int) -> str:
@@ -190,23 +202,25 @@ def _residual(graph: _Graph, block: ResidualBlock, x: str, level: int) -> str:
         norm: Any = block.skip[1]
         matrix, skip_bias = _folded(linear.weight.t(), norm)
         # The skip's bias goes into the convolution's: rows of zeros must remain rows of zeros.
-        x, bias = graph.op("MatMul", x, graph.matrix(matrix)), bias + skip_bias
-    change = _submanifold(graph, weight, bias, change, level, relu=False)
-    return graph.op("Relu", graph.op("Add", change, x))
+        skip_weight, bias = graph.matrix(matrix), bias + skip_bias
+        skip = graph.op("MatMul", x, skip_weight)
+        graph.conv_step(skip, x, "rows", skip_weight, None, relu=False)
+        x = skip
+    return _submanifold(graph, weight, bias, change, level, add=x)
 
 
 def _normed(graph: _Graph, layer: NormedConv, x: str, level: int) -> str:
     weight, bias = _folded(layer.conv.weight, layer.norm)
-    return _submanifold(graph, weight, bias, x, level, relu=True)
+    return _submanifold(graph, weight, bias, x, level)
 
 
 def _submanifold(
-    graph: _Graph, weight: Tensor, bias: Tensor, x: str, level: int, relu: bool
+    graph: _Graph, weight: Tensor, bias: Tensor, x: str, level: int, add: str | None = None
 ) -> str:
     c_out = weight.shape[2]
     groups = groups_of_level(level)
     bias_name = graph.constant(bias)
-    weight_name = graph.matrix(weight)
+    stored = weight_name = graph.matrix(weight)
     if groups == 1:
         weight_name = graph.op("Reshape", weight_name, graph.shape(-1, c_out))
     parts = []
@@ -216,8 +230,14 @@ def _submanifold(
         if groups > 1:
             matrix = graph.op("Gather", weight_name, f"{name}.offsets")
             matrix = graph.op("Reshape", matrix, graph.shape(-1, c_out))
-        parts.append(_gathered_gemm(graph, x, f"{name}.rows", matrix, bias_name, relu))
-    return graph.with_zero_row(parts, c_out)
+        parts.append(_gathered_gemm(graph, x, f"{name}.rows", matrix, bias_name, add is None))
+    result = graph.with_zero_row(parts, c_out)
+    if add is not None:
+        result = graph.op("Relu", graph.op("Add", result, add))
+    step = graph.conv_step(result, x, f"same{level}", stored, bias_name)
+    if add is not None:
+        step["add"] = graph.known(add)
+    return result
 
 
 def _gathered_gemm(graph: _Graph, x: str, rows: str, matrix: str, bias: str, relu: bool) -> str:
@@ -229,18 +249,24 @@ def _gathered_gemm(graph: _Graph, x: str, rows: str, matrix: str, bias: str, rel
 def _down(graph: _Graph, layer: NormedConv, x: str, level: int) -> str:
     weight, bias = _folded(layer.conv.weight, layer.norm)
     c_out = weight.shape[2]
-    matrix = graph.op("Reshape", graph.matrix(weight), graph.shape(-1, c_out))
-    x = _gathered_gemm(graph, x, f"level{level}.down", matrix, graph.constant(bias), relu=True)
-    return graph.with_zero_row([x], c_out)
+    stored, bias_name = graph.matrix(weight), graph.constant(bias)
+    matrix = graph.op("Reshape", stored, graph.shape(-1, c_out))
+    y = _gathered_gemm(graph, x, f"level{level}.down", matrix, bias_name, relu=True)
+    y = graph.with_zero_row([y], c_out)
+    graph.conv_step(y, x, f"down{level}", stored, bias_name)
+    return y
 
 
 def _up(graph: _Graph, layer: NormedConv, x: str, level: int) -> str:
     # Every parent computes all of its eight children, and each voxel takes the one it is.
     weight, bias = _folded(layer.conv.weight, layer.norm)
     matrix = graph.matrix(weight.transpose(0, 1).flatten(1, 2))
-    x = graph.op("Relu", graph.op("Gemm", x, matrix, graph.constant(bias.repeat(8))))
-    x = graph.op("Reshape", x, graph.shape(-1, weight.shape[2]))
-    return graph.with_zero_row([graph.op("Gather", x, f"level{level}.up")], weight.shape[2])
+    bias_name = graph.constant(bias.repeat(8))
+    y = graph.op("Relu", graph.op("Gemm", x, matrix, bias_name))
+    y = graph.op("Reshape", y, graph.shape(-1, weight.shape[2]))
+    y = graph.with_zero_row([graph.op("Gather", y, f"level{level}.up")], weight.shape[2])
+    graph.conv_step(y, x, f"up{level}", matrix, bias_name)
+    return y
 
 
 def _folded(weight: Tensor, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
@@ -259,14 +285,20 @@ def _head(graph: _Graph, head: nn.Module, x: str, channels: int) -> tuple[str, i
     elif isinstance(head, nn.Linear):
         channels = head.out_features
         bias = torch.zeros(channels) if head.bias is None else head.bias.float().cpu()
-        matrix = graph.matrix(head.weight.t().float().cpu())
-        x = graph.op("Gemm", x, matrix, graph.constant(bias))
+        matrix, bias_name = graph.matrix(head.weight.t().float().cpu()), graph.constant(bias)
+        y = graph.op("Gemm", x, matrix, bias_name)
+        graph.conv_step(y, x, "rows", matrix, bias_name, relu=False)
+        x = y
     elif isinstance(head, nn.ReLU):
-        x = graph.op("Relu", x)
+        y = graph.op("Relu", x)
+        graph.step("relu", y, x)
+        x = y
     elif isinstance(head, UnitLength):
         length = graph.op("ReduceL2", x, axes=[1], keepdims=1)
         length = graph.op("Max", length, graph.constant(np.array(1e-12, np.float32)))
-        x = graph.op("Div", x, length)
+        y = graph.op("Div", x, length)
+        graph.step("unit", y, x)
+        x = y
     elif not isinstance(head, nn.Identity):
         raise TypeError(f"a head holds {type(head).__name__}, which has no export")
     return x, channels
