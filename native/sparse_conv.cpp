@@ -5,7 +5,9 @@
 // A plain C interface: the caller owns every array, all are dense, row-major, float32 or int32.
 // Pairs are sorted by offset, and within an offset by output row.
 
+#include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "pool.h"
 
@@ -25,9 +27,9 @@ struct Convolution {
 struct WeightGradient {
   const float *features, *gradient;  // [n_in, c_in], [n_out, c_out]
   float* result;                     // [offsets, c_in, c_out]
-  long c_in, c_out, offsets;
+  long n_out, c_in, c_out, offsets;
   const int *inputs, *outputs;
-  const int* offset_start;  // [offsets + 1]
+  const int* block_start;
 };
 
 #define OTOC_ISA plain
@@ -79,6 +81,7 @@ struct WeightGradient {
 // Below this many multiplications waking a thread costs more than it saves.
 constexpr long kWorthAThread = 500000;
 constexpr long kChannelsPerTask = 16;
+constexpr long kParts = 8;
 
 int supported() {
 #ifdef OTOC_X86
@@ -91,6 +94,12 @@ int supported() {
 
 int chosen = supported();
 
+long count_pairs(const int* block_start, long blocks, long offsets) {
+  long pairs = 0;
+  for (long k = 0; k < offsets; ++k) pairs += block_start[blocks * offsets + k] - block_start[k];
+  return pairs;
+}
+
 int useful_threads(int threads, long multiplications) {
   const long most = multiplications / kWorthAThread + 1;
   return threads < most ? threads : static_cast<int>(most);
@@ -101,7 +110,7 @@ int useful_threads(int threads, long multiplications) {
 extern "C" {
 
 // Raised whenever a function below changes its arguments.
-int otoc_interface() { return 2; }
+int otoc_interface() { return 3; }
 
 // The instruction set in use: 0 plain C++, 1 AVX2, 2 AVX-512.
 int otoc_instruction_set() { return chosen; }
@@ -120,33 +129,43 @@ void otoc_convolve(const float* features, const float* weight, const float* bias
   const Convolution job{features, weight,  bias,   addend,  result,      n_out,      c_in,
                         c_out,    offsets, inputs, outputs, block_start, block_rows, relu != 0};
   const long blocks = (n_out + block_rows - 1) / block_rows;
-  long pairs = 0;
-  for (long k = 0; k < offsets; ++k) pairs += block_start[blocks * offsets + k] - block_start[k];
-  Pool::run(blocks, useful_threads(threads, pairs * c_in * c_out), [&](long block) {
+  threads = useful_threads(threads, count_pairs(block_start, blocks, offsets) * c_in * c_out);
 #ifdef OTOC_X86
-    if (chosen == 2) return avx512::convolve_block(job, block);
-    if (chosen == 1) return avx2::convolve_block(job, block);
+  if (chosen == 2) return avx512::convolve(job, blocks, threads);
+  if (chosen == 1) return avx2::convolve(job, blocks, threads);
 #endif
-    plain::convolve_block(job, block);
-  });
+  plain::convolve(job, blocks, threads);
 }
 
-void otoc_weight_gradient(const float* features, const float* gradient, float* result, long c_in,
-                          long c_out, long offsets, const int* inputs, const int* outputs,
-                          const int* offset_start, int threads) {
-  const WeightGradient job{features, gradient, result,  c_in,        c_out,
-                           offsets,  inputs,   outputs, offset_start};
+void otoc_weight_gradient(const float* features, const float* gradient, float* result, long n_out,
+                          long c_in, long c_out, long offsets, const int* inputs,
+                          const int* outputs, const int* block_start, long block_rows,
+                          int threads) {
+  const WeightGradient job{features, gradient, result,  n_out,      c_in, c_out,
+                           offsets,  inputs,   outputs, block_start};
+  // A few sums over some of the blocks each, then their sum: the order of the additions, and with
+  // it every bit, is the same for any number of threads.
+  const long blocks = (n_out + block_rows - 1) / block_rows;
+  const long parts = blocks < kParts ? blocks : kParts;
+  const long size = offsets * c_in * c_out;
+  std::vector<float> sums((parts - 1) * size);
+  std::memset(result, 0, sizeof(float) * size);
   const long slices = (c_in + kChannelsPerTask - 1) / kChannelsPerTask;
-  const long work = static_cast<long>(offset_start[offsets]) * c_in * c_out;
-  Pool::run(offsets * slices, useful_threads(threads, work), [&](long task) {
-    const long channel = task % slices * kChannelsPerTask;
-    const long channels = c_in - channel < kChannelsPerTask ? c_in - channel : kChannelsPerTask;
+  threads = useful_threads(threads, count_pairs(block_start, blocks, offsets) * c_in * c_out);
+  Pool::run(parts * slices, threads, [&](long task) {
+    const long part = task / slices, channel = task % slices * kChannelsPerTask;
+    const long channels = std::min(c_in - channel, kChannelsPerTask);
+    float* sum = part == 0 ? result : &sums[(part - 1) * size];
+    for (long block = blocks * part / parts; block < blocks * (part + 1) / parts; ++block) {
 #ifdef OTOC_X86
-    if (chosen == 2) return avx512::weight_gradient(job, task / slices, channel, channels);
-    if (chosen == 1) return avx2::weight_gradient(job, task / slices, channel, channels);
+      if (chosen == 2) avx512::add_gradient(job, sum, block, channel, channels);
+      if (chosen == 1) avx2::add_gradient(job, sum, block, channel, channels);
 #endif
-    plain::weight_gradient(job, task / slices, channel, channels);
+      if (chosen == 0) plain::add_gradient(job, sum, block, channel, channels);
+    }
   });
+  for (long part = 1; part < parts; ++part)
+    for (long i = 0; i < size; ++i) result[i] += sums[(part - 1) * size + i];
 }
 
 }  // extern "C"

@@ -1,11 +1,13 @@
 """Write a U-Net and its heads as one ONNX file of standard operators.
 
 Every convolution is Gather → Reshape → Gemm over index tensors that `sparse_feeds` makes, so the
-file runs on any execution provider, without a plug-in. Batch norms are folded into the weights.
+file runs on any execution provider, without a plug-in. Batch norms are folded into the weights. The
+same network as a list of steps for the C++ kernel (`core.native_network`) goes into the metadata.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from offline_training.unet import NormedConv, ResidualBlock, TwoBlocks, UNet, UnitLength
+from otoc_ros.core.native_network import FORMAT, METADATA_KEY
 from otoc_ros.core.sparse_feeds import groups_of_level
 
 OPSET = 17
@@ -42,7 +45,7 @@ def write_sparse_onnx(
     Args:
         heads: by output name, a module of Linear, ReLU, UnitLength, Identity and Sequential over
             the U-Net's features [V, width].
-        metadata: stored in the file; `levels` is added.
+        metadata: stored in the file; `levels` and the steps are added.
         storage: how weights lie in the file: as they are, in half the size (they lose about 3e-4
             of their value) or in a quarter (8 bits with a scale per offset and output channel, up
             to 4e-3 of the largest). The network computes in float32, its speed is the same.
@@ -56,13 +59,16 @@ def write_sparse_onnx(
         for name, head in heads.items():
             result, channels = _head(graph, head, x, unet.width)
             graph.op("Identity", result, output=name)
+            graph.program["outputs"][name] = graph.known(result)
             graph.outputs.append(
                 helper.make_tensor_value_info(name, TensorProto.FLOAT, ["V", channels])
             )
     inputs = [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["V", in_channels])]
     for name, shape in feed_shapes(unet.n_levels).items():
         inputs.append(helper.make_tensor_value_info(name, TensorProto.INT32, shape))
-    _write(Path(path), "sparse_unet", graph, inputs, {**metadata, "levels": str(unet.n_levels)})
+    steps = json.dumps(graph.program, separators=(",", ":"))
+    described = {**metadata, "levels": str(unet.n_levels), METADATA_KEY: steps}
+    _write(Path(path), "sparse_unet", graph, inputs, described)
 
 
 def write_head_onnx(
@@ -125,6 +131,9 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
         self.outputs: list[onnx.ValueInfoProto] = []
+        self.program: dict[str, Any] = {"format": FORMAT, "steps": [], "outputs": {}}
+        self._stored: dict[str, dict[str, str]] = {}  # weights by what `matrix` made of them
+        self._renamed: dict[str, str] = {}  # what is the same array to the steps
 
     def op(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         name = output or f"{kind.lower()}{len(self.nodes)}"
@@ -140,12 +149,43 @@ class _Graph:
     def matrix(self, weight: Tensor) -> str:
         """Weights float32 [..., C_in, C_out]; runtimes unpack them once, while loading."""
         if self.storage == "float32":
-            return self.constant(weight)
+            name = self.constant(weight)
+            self._stored[name] = {"weight": name}
+            return name
         if self.storage == "float16":
-            return self.op("Cast", self.constant(weight.half()), to=TensorProto.FLOAT)
-        scale = weight.abs().amax(dim=-2, keepdim=True).clamp(min=1e-30) / 127
-        whole = self.constant((weight / scale).round().to(torch.int8))
-        return self.op("Mul", self.op("Cast", whole, to=TensorProto.FLOAT), self.constant(scale))
+            half = self.constant(weight.half())
+            name = self.op("Cast", half, to=TensorProto.FLOAT)
+            self._stored[name] = {"weight": half}
+            return name
+        spread = weight.abs().amax(dim=-2, keepdim=True).clamp(min=1e-30) / 127
+        whole = self.constant((weight / spread).round().to(torch.int8))
+        scale = self.constant(spread)
+        name = self.op("Mul", self.op("Cast", whole, to=TensorProto.FLOAT), scale)
+        self._stored[name] = {"weight": whole, "scale": scale}
+        return name
+
+    def rename(self, name: str, known: str) -> str:
+        """To the steps, which know neither groups nor rows of zeros, `name` is `known`."""
+        self._renamed[name] = self.known(known)
+        return name
+
+    def known(self, name: str) -> str:
+        return self._renamed.get(name, name)
+
+    def step(self, kind: str, to: str, *sources: str) -> dict[str, Any]:
+        """Note what `to` is made of."""
+        known = [self.known(name) for name in sources]
+        self.program["steps"].append({"op": kind, "to": to, "from": known})
+        step: dict[str, Any] = self.program["steps"][-1]
+        return step
+
+    def conv_step(
+        self, to: str, x: str, pairs: str, matrix: str, bias: str | None, relu: bool = True
+    ) -> dict[str, Any]:
+        """As `step`, for a convolution (or, over the pairs `rows`, a linear layer)."""
+        step = self.step("conv", to, x)
+        step |= {"pairs": pairs, **self._stored[matrix], "bias": bias, "relu": relu}
+        return step
 
     def shape(self, *sizes: int) -> str:
         return self.constant(np.array(sizes, np.int64))
@@ -162,7 +202,7 @@ def _unet(graph: _Graph, unet: UNet) -> str:
     down: Any = unet.down
     up: Any = unet.up
     x = graph.with_zero_row(["features"], unet.in_channels)
-    x = graph.op("Gather", x, "order")
+    x = graph.rename(graph.op("Gather", x, "order"), "features")
     x = _normed(graph, unet.stem, x, 0)
     skips = []
     for level, blocks in enumerate(encoder):
@@ -171,9 +211,11 @@ def _unet(graph: _Graph, unet: UNet) -> str:
             skips.append(x)
             x = _down(graph, down[level], x, level)
     for level in reversed(range(unet.n_levels - 1)):
-        x = graph.op("Concat", skips[level], _up(graph, up[level], x, level), axis=1)
+        wider = _up(graph, up[level], x, level)
+        x = graph.op("Concat", skips[level], wider, axis=1)
+        graph.step("concat", x, skips[level], wider)
         x = _two_blocks(graph, decoder[level], x, level)
-    return graph.op("Gather", x, "place")
+    return graph.rename(graph.op("Gather", x, "place"), x)
 
 
 def _two_blocks(graph: _Graph, blocks: TwoBlocks, x: str, level: int) -> str:
@@ -189,23 +231,25 @@ def _residual(graph: _Graph, block: ResidualBlock, x: str, level: int) -> str:
         norm: Any = block.skip[1]
         matrix, skip_bias = _folded(linear.weight.t(), norm)
         # The skip's bias goes into the convolution's: rows of zeros must remain rows of zeros.
-        x, bias = graph.op("MatMul", x, graph.matrix(matrix)), bias + skip_bias
-    change = _submanifold(graph, weight, bias, change, level, relu=False)
-    return graph.op("Relu", graph.op("Add", change, x))
+        skip_weight, bias = graph.matrix(matrix), bias + skip_bias
+        skip = graph.op("MatMul", x, skip_weight)
+        graph.conv_step(skip, x, "rows", skip_weight, None, relu=False)
+        x = skip
+    return _submanifold(graph, weight, bias, change, level, add=x)
 
 
 def _normed(graph: _Graph, layer: NormedConv, x: str, level: int) -> str:
     weight, bias = _folded(layer.conv.weight, layer.norm)
-    return _submanifold(graph, weight, bias, x, level, relu=True)
+    return _submanifold(graph, weight, bias, x, level)
 
 
 def _submanifold(
-    graph: _Graph, weight: Tensor, bias: Tensor, x: str, level: int, relu: bool
+    graph: _Graph, weight: Tensor, bias: Tensor, x: str, level: int, add: str | None = None
 ) -> str:
     c_out = weight.shape[2]
     groups = groups_of_level(level)
     bias_name = graph.constant(bias)
-    weight_name = graph.matrix(weight)
+    stored = weight_name = graph.matrix(weight)
     if groups == 1:
         weight_name = graph.op("Reshape", weight_name, graph.shape(-1, c_out))
     parts = []
@@ -215,8 +259,14 @@ def _submanifold(
         if groups > 1:
             matrix = graph.op("Gather", weight_name, f"{name}.offsets")
             matrix = graph.op("Reshape", matrix, graph.shape(-1, c_out))
-        parts.append(_gathered_gemm(graph, x, f"{name}.rows", matrix, bias_name, relu))
-    return graph.with_zero_row(parts, c_out)
+        parts.append(_gathered_gemm(graph, x, f"{name}.rows", matrix, bias_name, add is None))
+    result = graph.with_zero_row(parts, c_out)
+    if add is not None:
+        result = graph.op("Relu", graph.op("Add", result, add))
+    step = graph.conv_step(result, x, f"same{level}", stored, bias_name)
+    if add is not None:
+        step["add"] = graph.known(add)
+    return result
 
 
 def _gathered_gemm(graph: _Graph, x: str, rows: str, matrix: str, bias: str, relu: bool) -> str:
@@ -228,18 +278,24 @@ def _gathered_gemm(graph: _Graph, x: str, rows: str, matrix: str, bias: str, rel
 def _down(graph: _Graph, layer: NormedConv, x: str, level: int) -> str:
     weight, bias = _folded(layer.conv.weight, layer.norm)
     c_out = weight.shape[2]
-    matrix = graph.op("Reshape", graph.matrix(weight), graph.shape(-1, c_out))
-    x = _gathered_gemm(graph, x, f"level{level}.down", matrix, graph.constant(bias), relu=True)
-    return graph.with_zero_row([x], c_out)
+    stored, bias_name = graph.matrix(weight), graph.constant(bias)
+    matrix = graph.op("Reshape", stored, graph.shape(-1, c_out))
+    y = _gathered_gemm(graph, x, f"level{level}.down", matrix, bias_name, relu=True)
+    y = graph.with_zero_row([y], c_out)
+    graph.conv_step(y, x, f"down{level}", stored, bias_name)
+    return y
 
 
 def _up(graph: _Graph, layer: NormedConv, x: str, level: int) -> str:
     # Every parent computes all of its eight children, and each voxel takes the one it is.
     weight, bias = _folded(layer.conv.weight, layer.norm)
     matrix = graph.matrix(weight.transpose(0, 1).flatten(1, 2))
-    x = graph.op("Relu", graph.op("Gemm", x, matrix, graph.constant(bias.repeat(8))))
-    x = graph.op("Reshape", x, graph.shape(-1, weight.shape[2]))
-    return graph.with_zero_row([graph.op("Gather", x, f"level{level}.up")], weight.shape[2])
+    bias_name = graph.constant(bias.repeat(8))
+    y = graph.op("Relu", graph.op("Gemm", x, matrix, bias_name))
+    y = graph.op("Reshape", y, graph.shape(-1, weight.shape[2]))
+    y = graph.with_zero_row([graph.op("Gather", y, f"level{level}.up")], weight.shape[2])
+    graph.conv_step(y, x, f"up{level}", matrix, bias_name)
+    return y
 
 
 def _folded(weight: Tensor, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
@@ -258,14 +314,20 @@ def _head(graph: _Graph, head: nn.Module, x: str, channels: int) -> tuple[str, i
     elif isinstance(head, nn.Linear):
         channels = head.out_features
         bias = torch.zeros(channels) if head.bias is None else head.bias.float().cpu()
-        matrix = graph.matrix(head.weight.t().float().cpu())
-        x = graph.op("Gemm", x, matrix, graph.constant(bias))
+        matrix, bias_name = graph.matrix(head.weight.t().float().cpu()), graph.constant(bias)
+        y = graph.op("Gemm", x, matrix, bias_name)
+        graph.conv_step(y, x, "rows", matrix, bias_name, relu=False)
+        x = y
     elif isinstance(head, nn.ReLU):
-        x = graph.op("Relu", x)
+        y = graph.op("Relu", x)
+        graph.step("relu", y, x)
+        x = y
     elif isinstance(head, UnitLength):
         length = graph.op("ReduceL2", x, axes=[1], keepdims=1)
         length = graph.op("Max", length, graph.constant(np.array(1e-12, np.float32)))
-        x = graph.op("Div", x, length)
+        y = graph.op("Div", x, length)
+        graph.step("unit", y, x)
+        x = y
     elif not isinstance(head, nn.Identity):
         raise TypeError(f"a head holds {type(head).__name__}, which has no export")
     return x, channels

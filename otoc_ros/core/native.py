@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from otoc_ros.core.pairs import PairList
 
 MODULE = "otoc_ros.core._sparse_conv"
-INTERFACE = 2  # of native/sparse_conv.cpp; another number is a library of another version
+INTERFACE = 3  # of native/sparse_conv.cpp; another number is a library of another version
 BLOCK_ROWS = 128  # output rows of a task: with their weights they fit the first-level cache
 INSTRUCTION_SETS = ("plain", "avx2", "avx512")
 
@@ -32,8 +32,9 @@ _SIGNATURES: dict[str, list[type]] = {
     # features, weight, bias, addend, result; n_out, c_in, c_out, offsets; inputs, outputs,
     # block_start; block_rows; relu, threads
     "otoc_convolve": [_pointer] * 5 + [_long] * 4 + [_pointer] * 3 + [_long, _int, _int],
-    # features, gradient, result; c_in, c_out, offsets; inputs, outputs, offset_start; threads
-    "otoc_weight_gradient": [_pointer] * 3 + [_long] * 3 + [_pointer] * 3 + [_int],
+    # features, gradient, result; n_out, c_in, c_out, offsets; inputs, outputs, block_start;
+    # block_rows; threads
+    "otoc_weight_gradient": [_pointer] * 3 + [_long] * 4 + [_pointer] * 3 + [_long, _int],
 }
 
 
@@ -117,9 +118,9 @@ def weight_gradient(
     result = np.empty((offsets, c_in, c_out), np.float32)
     _kernel().otoc_weight_gradient(
         *map(_address, (features, gradient, result)),
-        *(c_in, c_out, offsets),
-        *map(_address, (pairs.inputs, pairs.outputs, pairs.offset_start)),
-        threads,
+        *(pairs.n_outputs, c_in, c_out, offsets),
+        *map(_address, (pairs.inputs, pairs.outputs, pairs.block_start)),
+        *(BLOCK_ROWS, threads),
     )
     return result
 

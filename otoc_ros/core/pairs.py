@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from otoc_ros.core.compiled import compiled
 from otoc_ros.core.native import BLOCK_ROWS
-from otoc_ros.core.voxels import Int32, Level
+from otoc_ros.core.voxels import Int32, Level, kernel_maps
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,29 @@ class PairList:
             self.outputs, self.offset_start, self.n_outputs, BLOCK_ROWS
         )
         return starts
+
+
+def sparse_pairs(coords: NDArray[Any], levels: int) -> dict[str, PairList]:
+    """The maps of a network for one cloud or a batch of clouds, by name.
+
+    Args:
+        coords: int [V, 3] or [V, 4], sorted and unique; limits as for `kernel_maps`.
+        levels: resolutions of the network.
+
+    Returns:
+        same{l} for each level, down{l} and up{l} between it and the next coarser one.
+
+    Raises:
+        InputError: as `kernel_maps`.
+    """
+    tables = kernel_maps(coords, levels)
+    found = {}
+    for number, table in enumerate(tables):
+        found[f"same{number}"] = same_level_pairs(table)
+        if table.parent is not None:
+            down = coarser_level_pairs(table, len(tables[number + 1]))
+            found[f"down{number}"], found[f"up{number}"] = down, down.reversed
+    return found
 
 
 def same_level_pairs(level: Level) -> PairList:

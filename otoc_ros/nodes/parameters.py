@@ -50,6 +50,14 @@ PARAMETERS: tuple[tuple[str, Any, ParameterDescriptor], ...] = (
         ),
     ),
     (
+        "native_kernel",
+        True,
+        _described(
+            "Where the preferred provider is the CPU's, let the C++ kernel run the sparse networks "
+            "in place of ONNX Runtime, if it was built."
+        ),
+    ),
+    (
         "target_frame",
         "",
         _described("Frame whose z axis points up, looked up in TF for each cloud; empty: no TF."),
@@ -89,6 +97,7 @@ class Setup:
 
     providers: tuple[str, ...]
     threads: int
+    native_kernel: bool
     target_frame: str
     sensor_rpy: tuple[float, float, float] | None
     reliable: bool
@@ -116,6 +125,7 @@ def read_setup(node: Node) -> Setup:
     return Setup(
         providers=tuple(given["providers"]),
         threads=given["threads"],
+        native_kernel=given["native_kernel"],
         target_frame=given["target_frame"],
         sensor_rpy=_angles(given["sensor_rpy"]),
         reliable=given["reliability"] == "reliable",

@@ -170,11 +170,17 @@ class PerceptionNode(LifecycleNode):
         log = self.get_logger()
         log.info(f"loading bundle {path}; the first time after an installation, code is compiled")
         with self._loading:
-            serving = load(path, self._setup.providers, self._setup.threads, log.warning)
+            serving = load(
+                path,
+                self._setup.providers,
+                self._setup.threads,
+                log.warning,
+                native_kernel=self._setup.native_kernel,
+            )
         state = serving.state
         log.info(
             f"serving bundle {state['bundle']} ({state['classes']} classes, hash "
-            f"{state['bundle hash'][:12]}) on {state['providers']}, ready in "
+            f"{state['bundle hash'][:12]}) on {state['runner']}, ready in "
             f"{state['loaded and warmed in [s]']} s"
         )
         return serving

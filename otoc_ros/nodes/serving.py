@@ -34,12 +34,18 @@ class Serving:
 
 
 def load(
-    path: Path, providers: Sequence[str], threads: int, warn: Callable[[str], object]
+    path: Path,
+    providers: Sequence[str],
+    threads: int,
+    warn: Callable[[str], object],
+    *,
+    native_kernel: bool = True,
 ) -> Serving:
     """Load a bundle, and label one small cloud so that the first real one finds all compiled.
 
     Args:
         providers: wished for; those that are not installed are told to `warn` and left out.
+        native_kernel: on the CPU, let the C++ kernel run the sparse networks where it was built.
 
     Raises:
         InputError: the bundle cannot be used.
@@ -52,7 +58,7 @@ def load(
             "install the onnxruntime package that brings it"
         )
     usable = [name for name in dict.fromkeys([*providers, FALLBACK]) if name in installed]
-    perception = Perception(path, providers=usable, threads=threads)
+    perception = Perception(path, providers=usable, threads=threads, prefer_native=native_kernel)
     perception(_doll_house())
     seconds = perf_counter() - begin
     state = {
@@ -61,6 +67,7 @@ def load(
         "bundle hash": bundle_hash(perception.info),
         "classes": str(len(perception.info.classes)),
         "providers": ", ".join(usable),
+        "runner": perception.runner,
         "threads": str(threads),
         "loaded and warmed in [s]": f"{seconds:.2f}",
     }

@@ -23,7 +23,6 @@ from otoc_ros.core.propagation import (
     log_softmax,
     neighbour_graph,
 )
-from otoc_ros.core.sparse_feeds import sparse_feeds
 from otoc_ros.core.supervoxels import pool
 from otoc_ros.perception.networks import Network
 from otoc_ros.site.bundle import open_bundle
@@ -77,6 +76,7 @@ class Perception:
         bundle: folder of an exported bundle.
         providers: onnxruntime's execution providers, the preferred one first.
         threads: cores that one call may use.
+        prefer_native: on the CPU, let the C++ kernel run the sparse networks where it was built.
 
     Raises:
         InputError: the bundle is missing, damaged, swapped or from a newer version.
@@ -88,6 +88,7 @@ class Perception:
         *,
         providers: Sequence[str] = ("CPUExecutionProvider",),
         threads: int = 2,
+        prefer_native: bool = True,
     ) -> None:
         opened = open_bundle(bundle)
         self.info = opened.info
@@ -95,7 +96,8 @@ class Perception:
         self.propagation = PropagationSettings.model_validate(opened.info.propagation)
         self.clustering = ClusteringSettings.model_validate(opened.info.clustering)
         self.thing = np.array([known.kind == "thing" for known in opened.info.classes])
-        self._unet = Network(opened, "unet.onnx", providers, threads)
+        self._unet = Network(opened, "unet.onnx", providers, threads, prefer_native)
+        self.runner = self._unet.runner
         # A few thousand rows: the way to an accelerator and back would cost more than it saves.
         self._relation = Network(opened, "relation.onnx", ["CPUExecutionProvider"], threads)
         self._propagator = Network(opened, "propagator.onnx", ["CPUExecutionProvider"], threads)
@@ -115,8 +117,9 @@ class Perception:
         clock = _StageClock()
         prepared = preprocess(cloud, self.preprocessing, up)
         clock.lap("preprocess")
-        feeds: dict[str, NDArray[Any]] = {"features": prepared.features}
-        feeds.update(sparse_feeds(prepared.grid.coords, self.info.levels))
+        feeds: dict[str, Any] = {"features": prepared.features}
+        if self._unet.maps is not None:
+            feeds.update(self._unet.maps(prepared.grid.coords, self.info.levels))
         clock.lap("maps")
         seen = self._unet(feeds)
         clock.lap("unet")

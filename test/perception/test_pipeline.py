@@ -15,6 +15,7 @@ from offline_training.self_training import (
     round_folder,
     training_settings,
 )
+from otoc_ros.core import native
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.errors import InputError
 from otoc_ros.perception import Perception
@@ -118,3 +119,20 @@ def test_a_bundle_with_a_damaged_or_missing_file_is_refused(tiny_bundle, tmp_pat
 def test_an_execution_provider_that_is_not_installed_is_named(tiny_bundle):
     with pytest.raises(InputError, match="NoSuchExecutionProvider"):
         Perception(tiny_bundle, providers=["NoSuchExecutionProvider"])
+
+
+@pytest.mark.skipif(native.library() is None, reason="the C++ kernel is not built")
+def test_the_native_runner_says_what_onnxruntime_says(tiny_bundle, perception):
+    plain = Perception(tiny_bundle, prefer_native=False)
+    assert plain.runner == "onnxruntime CPUExecutionProvider"
+    assert perception.runner.startswith("native ")
+    cloud, _ = small_scene(54)
+    ours, theirs = perception(cloud, UP), plain(cloud, UP)
+    np.testing.assert_allclose(ours.confidence, theirs.confidence, atol=1e-3)
+    assert (ours.class_id == theirs.class_id).mean() > 0.999
+    assert (ours.instance == theirs.instance).mean() > 0.999
+
+
+def test_without_the_kernel_onnxruntime_serves(tiny_bundle, monkeypatch):
+    monkeypatch.setattr(native, "library", lambda: None)
+    assert Perception(tiny_bundle).runner == "onnxruntime CPUExecutionProvider"

@@ -9,8 +9,13 @@ import torch
 from torch import nn
 
 from offline_training.export import OPSET, write_sparse_onnx
+from offline_training.settings import PRESETS
 from offline_training.sparse import Maps
 from offline_training.unet import UNet, UnitLength
+from otoc_ros.core import native
+from otoc_ros.core.native_network import METADATA_KEY, NativeNetwork
+from otoc_ros.core.onnx_file import read_onnx
+from otoc_ros.core.pairs import sparse_pairs
 from otoc_ros.core.sparse_feeds import groups_of_level, sparse_feeds
 
 CHANNELS, WIDTH, LEVELS = 6, 16, 5
@@ -88,6 +93,52 @@ def test_an_exported_network_gives_what_the_trained_one_gives(exported, session,
         np.testing.assert_allclose(result, expected[key], atol=1e-4, err_msg=key)
 
 
+@pytest.mark.skipif(native.library() is None, reason="the C++ kernel is not built")
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
+def test_the_native_kernel_gives_what_onnxruntime_gives(exported, tmp_path, storage):
+    path, (_, unet, heads) = tmp_path / "unet.onnx", exported
+    write_sparse_onnx(path, unet, heads, CHANNELS, {}, storage)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    network = NativeNetwork(read_onnx(path.read_bytes()), threads=2)
+    for name, coords in CLOUDS.items():
+        features = np.random.default_rng(0).normal(size=(len(coords), CHANNELS))
+        features = features.astype(np.float32)
+        theirs = session.run(list(heads), {"features": features, **sparse_feeds(coords, LEVELS)})
+        ours = network({"features": features, **sparse_pairs(coords, LEVELS)})
+        assert set(ours) == set(heads)
+        for key, expected in zip(heads, theirs, strict=True):
+            np.testing.assert_allclose(ours[key], expected, atol=1e-4, err_msg=f"{name} {key}")
+
+
+def test_a_file_is_read_as_the_onnx_package_reads_it(exported):
+    model, ours = onnx.load(exported[0]), read_onnx(exported[0].read_bytes())
+    assert ours.metadata == {entry.key: entry.value for entry in model.metadata_props}
+    assert set(ours.tensors) == {tensor.name for tensor in model.graph.initializer}
+    for tensor in model.graph.initializer:
+        expected = onnx.numpy_helper.to_array(tensor)
+        np.testing.assert_array_equal(ours.tensors[tensor.name], expected)
+        assert ours.tensors[tensor.name].dtype == expected.dtype
+
+
+def test_bytes_that_are_no_such_file_are_refused(exported):
+    whole = exported[0].read_bytes()
+    for broken in (whole[: len(whole) // 2], whole[:-1], b"\xff" * 40, b"not an ONNX file at all"):
+        with pytest.raises(ValueError, match="ONNX"):
+            read_onnx(broken)
+    file = read_onnx(whole)
+    file.metadata[METADATA_KEY] = '{"format": 99}'
+    with pytest.raises(ValueError, match="format 99"):
+        NativeNetwork(file, threads=1)
+
+
+def test_the_widest_preset_fits_its_file(tmp_path):
+    base = PRESETS["base"]
+    heads = {"logits": nn.Linear(base.width, 20), "feature": nn.Identity()}
+    path = tmp_path / "base.onnx"
+    write_sparse_onnx(path, UNet(9, base.width, base.levels), heads, 9, {}, "int8")
+    assert path.stat().st_size < 40e6
+
+
 def test_another_runtime_gives_the_same(exported, session):
     openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
     exact = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -135,6 +186,7 @@ def test_small_files(exported, tmp_path, storage, share, error):
 
 def test_metadata(session):
     metadata = session.get_modelmeta().custom_metadata_map
+    del metadata[METADATA_KEY]
     assert metadata == {"voxel_size": "0.02", "name": "Büro 3", "levels": "5"}
 
 
