@@ -126,19 +126,16 @@ class Perception:
         belief = self._propagate(prepared, seen["logits"], feature, embedding)
         clock.lap("propagation")
         instance, found = cluster_instances(
-            prepared.xyz,
-            seen["offset"],
-            belief[prepared.supervoxel],
-            self.thing,
-            self.preprocessing.voxel_size,
-            self.clustering,
+            prepared, seen["offset"], belief, self.thing, self.clustering
         )
         clock.lap("instances")
-        best = belief.argmax(axis=1).astype(np.int32)
+        best = belief.argmax(axis=1).astype(np.int32)[prepared.supervoxel]
+        for thing in found:  # its parts settle their class together
+            best[thing.voxels] = thing.class_id
         return LabelledCloud(
-            class_id=prepared.to_points(best[prepared.supervoxel], fill=-1),
+            class_id=prepared.to_points(best, fill=-1),
             instance=prepared.to_points(instance, fill=0),
-            confidence=prepared.to_points(belief.max(axis=1)[prepared.supervoxel], fill=0),
+            confidence=prepared.to_points(belief[prepared.supervoxel, best], fill=0),
             supervoxel=prepared.to_points(prepared.supervoxel, fill=-1),
             objects=[_detected(row, thing, prepared) for row, thing in enumerate(found)],
             milliseconds=clock.finish("labels"),
