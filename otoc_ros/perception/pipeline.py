@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from otoc_ros.core.boxes import Box, upright_box
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.clustering import ClusteringSettings, Instance, cluster_instances
+from otoc_ros.core.errors import InputError
 from otoc_ros.core.preprocess import Prepared, Preprocessing, preprocess
 from otoc_ros.core.propagation import (
     PropagationSettings,
@@ -70,6 +72,20 @@ class LabelledCloud:
     milliseconds: dict[str, float]
 
 
+class Understanding(NamedTuple):
+    """What the networks make of a cloud of V voxels in M super-voxels.
+
+    Attributes:
+        prepared: the cloud as they see it.
+        offset: float32 [V, 3], metres, from a voxel toward the centre of its object.
+        belief: float32 [M, C], class probabilities after propagation.
+    """
+
+    prepared: Prepared
+    offset: F32
+    belief: F32
+
+
 class Perception:
     """Labels clouds with the networks of a bundle. Pure: the same cloud gives the same labels.
 
@@ -91,9 +107,16 @@ class Perception:
     ) -> None:
         opened = open_bundle(bundle)
         self.info = opened.info
-        self.preprocessing = Preprocessing.model_validate(opened.info.preprocessing)
-        self.propagation = PropagationSettings.model_validate(opened.info.propagation)
-        self.clustering = ClusteringSettings.model_validate(opened.info.clustering)
+        try:
+            self.preprocessing = Preprocessing.model_validate(opened.info.preprocessing)
+            self.propagation = PropagationSettings.model_validate(opened.info.propagation)
+            self.clustering = ClusteringSettings.model_validate(opened.info.clustering)
+        except ValidationError as error:
+            known = error.errors()[0]
+            raise InputError(
+                f"bundle {bundle}: {known['msg']} ({'.'.join(map(str, known['loc']))}, "
+                f"{error.title}); it is of another version of otoc_ros: export it again"
+            ) from error
         self.thing = np.array([known.kind == "thing" for known in opened.info.classes])
         self._unet = Network(opened, "unet.onnx", providers, threads)
         # A few thousand rows: the way to an accelerator and back would cost more than it saves.
@@ -113,21 +136,8 @@ class Perception:
             InputError: the cloud has no finite point, or is too large for its voxel size.
         """
         clock = _StageClock()
-        prepared = preprocess(cloud, self.preprocessing, up)
-        clock.lap("preprocess")
-        feeds: dict[str, NDArray[Any]] = {"features": prepared.features}
-        feeds.update(sparse_feeds(prepared.grid.coords, self.info.levels))
-        clock.lap("maps")
-        seen = self._unet(feeds)
-        clock.lap("unet")
-        feature = pool(seen["feature"], prepared.supervoxel, prepared.n_supervoxels)
-        embedding = self._embed(prepared, feature)
-        clock.lap("relation")
-        belief = self._propagate(prepared, seen["logits"], feature, embedding)
-        clock.lap("propagation")
-        instance, found = cluster_instances(
-            prepared, seen["offset"], belief, self.thing, self.clustering
-        )
+        prepared, offset, belief = self.understand(cloud, up, clock)
+        instance, found = cluster_instances(prepared, offset, belief, self.thing, self.clustering)
         clock.lap("instances")
         best = belief.argmax(axis=1).astype(np.int32)[prepared.supervoxel]
         for thing in found:  # its parts settle their class together
@@ -140,6 +150,28 @@ class Perception:
             objects=[_detected(row, thing, prepared) for row, thing in enumerate(found)],
             milliseconds=clock.finish("labels"),
         )
+
+    def understand(
+        self,
+        cloud: Cloud,
+        up: NDArray[np.float64] | None = None,
+        clock: _StageClock | None = None,
+    ) -> Understanding:
+        """All but the clustering; arguments and errors as of a call."""
+        clock = clock or _StageClock()
+        prepared = preprocess(cloud, self.preprocessing, up)
+        clock.lap("preprocess")
+        feeds: dict[str, NDArray[Any]] = {"features": prepared.features}
+        feeds.update(sparse_feeds(prepared.grid.coords, self.info.levels))
+        clock.lap("maps")
+        seen = self._unet(feeds)
+        clock.lap("unet")
+        feature = pool(seen["feature"], prepared.supervoxel, prepared.n_supervoxels)
+        embedding = self._embed(prepared, feature)
+        clock.lap("relation")
+        belief = self._propagate(prepared, seen["logits"], feature, embedding)
+        clock.lap("propagation")
+        return Understanding(prepared, seen["offset"], belief)
 
     def _embed(self, prepared: Prepared, feature: F32) -> F32:
         """Unit embeddings of super-voxels from their mean features [M, width]: float32 [M, d]."""
