@@ -140,10 +140,7 @@ def _parts(prepared: Prepared, offset: F32) -> _Parts:
     mean = total[:, 1:] / total[:, :1]
     normal = mean[:, 8:] / np.maximum(np.linalg.norm(mean[:, 8:], axis=1, keepdims=True), 1e-12)
     size, center, vote = total[:, 0].copy(), mean[:, :3].copy(), mean[:, 3:6].copy()
-    outside = normal[:, 2]  # upward, or toward the sensor
-    if prepared.viewpoint is not None:
-        outside = (normal * (prepared.viewpoint - center)).sum(axis=1)
-    normal *= np.where(outside < 0, -1, 1)[:, None]
+    normal *= np.where(normal[:, 2:] < 0, -1, 1)
     return _Parts(size, center, vote, mean[:, 6], mean[:, 7].copy(), normal)
 
 
@@ -156,7 +153,7 @@ def _borders(
     chosen[atoms] = True
     both = chosen[pairs].all(axis=1)
     pairs, border = pairs[both], border[both]
-    change = settings.standing_weight * _standing(parts, pairs, prepared.viewpoint is not None)
+    change = settings.standing_weight * _standing(parts, pairs)
     if prepared.rgb is not None and settings.colour_weight > 0:
         colour = pool(prepared.rgb, prepared.supervoxel, prepared.n_supervoxels)
         step = np.linalg.norm(colour[pairs[:, 0]] - colour[pairs[:, 1]], axis=1)
@@ -164,20 +161,20 @@ def _borders(
     return pairs, border, change
 
 
-def _standing(parts: _Parts, pairs: NDArray[np.int64], oriented: bool) -> F64:
+def _standing(parts: _Parts, pairs: NDArray[np.int64]) -> F64:
     """Whether one part of each pair stands on the other, as a box on a table: 0..1, float64 [E].
 
-    It does where it rises above the other's face and is turned another way: the concave crease that
-    tells things apart (LCCP, CVPR 2014). That needs the side of a face that is outside. Where it is
-    not known, the upper side of an upward face is, and other faces tell nothing.
+    It does where it rises above the other's upward face and is turned another way. That is the
+    concave crease that tells things apart (LCCP, CVPR 2014), as far as it is known which side of a
+    surface is outside: the upper side of an upward face, whoever looked from wherever.
     """
     one, two = pairs.T
     way = parts.center[two] - parts.center[one]
     way /= np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-12)
-    sure = np.ones(len(parts.size)) if oriented else parts.normal[:, 2] ** 2
+    up = parts.normal[:, 2] ** 2
     rise = np.maximum(
-        (way * parts.normal[one]).sum(axis=1) * sure[one],
-        (-way * parts.normal[two]).sum(axis=1) * sure[two],
+        (way * parts.normal[one]).sum(axis=1) * up[one],
+        (-way * parts.normal[two]).sum(axis=1) * up[two],
     )
     bend = 1 - np.abs((parts.normal[one] * parts.normal[two]).sum(axis=1))
     surely: F64 = np.clip(rise * bend / STANDS, 0, 1)

@@ -26,9 +26,6 @@ Feature = Literal["one", "red", "green", "blue", "height", "upness"]
 # Larger ones mix classes under a click: on the dev rooms at 5 cm, clicked super-voxels of 38 cm
 # reach 0.885 mIoU, of 25 cm 0.92.
 SUPERVOXEL_SIZE_AT_1_M = 1.1
-RAY = 0.02  # radians between the rays that tell whether a cloud is one view
-DEEP = 0.15  # two points of a ray are two surfaces if one is this share farther away
-FEW_DEEP = 0.1  # share of such rays in a view: those that graze a surface or an edge
 TALLEST = 4.0  # metres; height above this says nothing more
 
 
@@ -80,8 +77,6 @@ class Prepared:
         features: float32 [V, F], the network's input.
         supervoxel: int32 [V], 0 to n_supervoxels - 1.
         n_supervoxels: M.
-        viewpoint: float64 [3], metres, as `xyz`: where the sensor was, if the cloud is what one
-            sensor at the origin of its frame saw; else None.
     """
 
     settings: Preprocessing
@@ -95,7 +90,6 @@ class Prepared:
     features: NDArray[np.float32]
     supervoxel: NDArray[np.int32]
     n_supervoxels: int
-    viewpoint: NDArray[np.float64] | None = None
 
     def to_points(self, values: NDArray[Any], fill: Any) -> NDArray[Any]:
         """Values of the voxels [V, …] on the cloud's points [N, …]; `fill` on dropped points."""
@@ -137,13 +131,12 @@ def preprocess(
         voxel_size=settings.voxel_size,
         size=settings.supervoxel_size,
     )
-    grid = replace(grid, origin=grid.origin + rotation @ corner)
     voxel_of_point = np.full(len(cloud), -1, np.int32)
     voxel_of_point[finite] = grid.voxel_of_point
     return Prepared(
         settings=settings,
         rotation=rotation,
-        grid=grid,
+        grid=replace(grid, origin=grid.origin + rotation @ corner),
         voxel_of_point=voxel_of_point,
         xyz=xyz,
         rgb=rgb,
@@ -154,27 +147,7 @@ def preprocess(
         ),
         supervoxel=ids,
         n_supervoxels=int(ids.max()) + 1,
-        viewpoint=-grid.origin if seen_from_origin(xyz + grid.origin) else None,
     )
-
-
-def seen_from_origin(xyz: NDArray[np.float64]) -> bool:
-    """Whether a cloud is one view from the origin: no ray meets two surfaces.
-
-    A scan that was fused of several views shows what lies behind, seen from wherever.
-
-    Args:
-        xyz: float [N, 3], metres, N ≥ 1.
-    """
-    distance = np.maximum(np.linalg.norm(xyz, axis=1), 1e-9)
-    direction = (xyz / distance[:, None] / RAY).round().astype(np.int64) + 2**20
-    ray = (direction[:, 0] << 42) | (direction[:, 1] << 21) | direction[:, 2]
-    order = np.lexsort((distance, ray))
-    ray, distance = ray[order], distance[order]
-    first = np.flatnonzero(np.append(True, ray[1:] != ray[:-1]))
-    last = np.append(first[1:], len(ray)) - 1
-    deep = distance[last] > (1 + DEEP) * distance[first]
-    return bool(deep.mean() < FEW_DEEP)
 
 
 def warm_up() -> None:

@@ -121,23 +121,6 @@ def test_a_box_that_stands_on_another_is_an_object_of_its_own():
     assert set(whole) == {1}
 
 
-def test_where_the_sensor_stood_decides_whether_an_upright_edge_is_a_crease_or_a_corner():
-    one, other = (block((0, 0, 0), (12, 1, 12)), 1), (block((12, 0, 0), (1, 12, 12)), 1)
-    prepared, offset, probability, owner = scene(one, other)
-    normal = np.where((owner == 0)[:, None], (0, -1, 0), (1, 0, 0)).astype(np.float32)
-    prepared = replace(prepared, normal=normal)
-    chosen = ClusteringSettings(standing_weight=4)
-
-    def found_from(*viewpoint):
-        seen = replace(prepared, viewpoint=None if not viewpoint else np.array(viewpoint))
-        instance, _ = cluster_instances(seen, 0 * offset, probability, THING, chosen)
-        return set(instance[owner == 0]).isdisjoint(instance[owner == 1])
-
-    assert found_from(-3.0, 3.0, 0.3)  # from inside: two things that meet in a crease
-    assert not found_from(3.0, -3.0, 0.3)  # from outside: the corner of one box
-    assert not found_from()  # nobody knows
-
-
 def test_stuff_and_specks_are_no_objects():
     names, objects = found_in((block((0, 0, 0), (9, 9, 1)), 0), (block((40, 0, 0), (2, 2, 2)), 1))
     assert objects == []

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from otoc_ros.core.cloud import Cloud, rotation_to_z
 from otoc_ros.core.errors import InputError
-from otoc_ros.core.preprocess import Preprocessing, preprocess, seen_from_origin, warm_up
+from otoc_ros.core.preprocess import Preprocessing, preprocess, warm_up
 
 SETTINGS = Preprocessing(voxel_size=0.05)
 
@@ -147,33 +147,3 @@ def test_recorded_frames(recordings):
     assert np.percentile(np.abs(table - np.median(table)), 90) < 0.01
     upness = done.to_points(done.features[:, 5], 0)[frame["part"] < 10]
     assert np.median(upness) > 0.97
-
-
-def wall_and_box(distance=2.0):
-    """A wall across the z axis, and a box's face before its middle: float64 [N, 3]."""
-    across = np.linspace(-0.5, 0.5, 80)
-    x, y = (axis.ravel() for axis in np.meshgrid(across, across))
-    behind = (np.abs(x) < 0.15 * distance) & (np.abs(y) < 0.15 * distance)
-    wall = np.column_stack([x, y, np.full(len(x), distance)])
-    face = wall[behind] * 0.6
-    return wall, behind, face
-
-
-def test_a_view_is_known_by_its_shadows():
-    wall, behind, face = wall_and_box()
-    assert seen_from_origin(np.concatenate([wall[~behind], face]))
-    assert not seen_from_origin(np.concatenate([wall, face]))  # what is behind was seen, too
-
-
-def test_the_viewpoint_is_where_the_sensor_was():
-    settings = Preprocessing(voxel_size=0.03)
-    wall, behind, face = wall_and_box()
-    view = Cloud(np.concatenate([wall[~behind], face]).astype(np.float32))
-    up = np.array([0.0, -1.0, 0.0])
-    prepared = preprocess(view, settings, up)
-    assert prepared.viewpoint is not None
-    np.testing.assert_allclose(prepared.viewpoint + prepared.grid.origin, 0, atol=1e-9)
-    middle = prepared.xyz[np.abs(prepared.xyz + prepared.grid.origin)[:, 0] < 0.1]
-    assert (np.linalg.norm(middle - prepared.viewpoint, axis=1) > 1.1).all()
-    fused = Cloud(np.concatenate([wall, face]).astype(np.float32))
-    assert preprocess(fused, settings, up).viewpoint is None

@@ -3,8 +3,8 @@ import pytest
 
 from offline_training.clustering_fit import GrownObjects, fit_clustering, grown_objects
 from offline_training.scenes import Mark, TrainingScene
-from otoc_ros.core.clustering import ClusteringSettings
 from otoc_ros.core.cloud import Cloud
+from otoc_ros.core.clustering import ClusteringSettings
 from otoc_ros.core.preprocess import Preprocessing, preprocess
 from otoc_ros.perception import Understanding
 
