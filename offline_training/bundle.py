@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from offline_training.checkpoint import load_networks
+from offline_training.clustering_fit import fit_to_site
 from offline_training.export import OPSET, Storage, write_head_onnx, write_sparse_onnx
 from offline_training.export_propagator import propagator_onnx
 from offline_training.networks import UNSEEN, PrototypeBank
@@ -21,7 +22,9 @@ from offline_training.self_training import (
     round_folder,
     training_settings,
 )
+from otoc_ros.core.clustering import ClusteringSettings
 from otoc_ros.core.errors import InputError
+from otoc_ros.perception import Perception
 from otoc_ros.site.bundle import Bundle, BundleInfo, onnx_metadata, write_bundle
 from otoc_ros.site.site import Site
 
@@ -29,12 +32,21 @@ from otoc_ros.site.site import Site
 def export_bundle(site: Site, folder: Path, storage: Storage = "float32") -> Bundle:
     """Write the networks of the last finished round as a bundle.
 
+    What keeps objects apart is chosen on the site's training scenes, seen through the very bundle.
+
     Args:
         storage: how weights lie in the files, see `write_sparse_onnx`.
 
     Raises:
         InputError: the site has no finished round, or the folder cannot take the bundle.
     """
+    with tempfile.TemporaryDirectory() as scratch:
+        draft = _export(site, Path(scratch) / "bundle", storage, ClusteringSettings())
+        clustering = fit_to_site(Perception(draft.path), site)
+    return _export(site, folder, storage, clustering)
+
+
+def _export(site: Site, folder: Path, storage: Storage, clustering: ClusteringSettings) -> Bundle:
     settings = training_settings(site)
     rounds = finished_rounds(site)
     if rounds == 0:
@@ -50,7 +62,7 @@ def export_bundle(site: Site, folder: Path, storage: Storage = "float32") -> Bun
         classes=site.config.classes,
         preprocessing=prepared.model_dump(mode="json"),
         propagation=settings.propagation.model_dump(mode="json"),
-        clustering=settings.clustering.model_dump(mode="json"),
+        clustering=clustering.model_dump(mode="json"),
         levels=settings.levels,
         opset=OPSET,
     )

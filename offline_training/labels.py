@@ -13,11 +13,10 @@ from scipy.sparse.csgraph import dijkstra
 
 from offline_training.samples import Targets
 from offline_training.scenes import Mark, TrainingScene, VoxelTruth
-from otoc_ros.core.clustering import FORWARD_OFFSETS
+from otoc_ros.core.clustering import touching_supervoxels
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.propagation import log_softmax
 from otoc_ros.core.supervoxels import pool
-from otoc_ros.core.voxels import kernel_maps
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -105,13 +104,8 @@ def class_thresholds(
 
 def touching(prepared: Prepared) -> csr_matrix:
     """Super-voxels that touch: sparse [M, M], the distance of their centres where they do."""
-    groups = prepared.supervoxel
-    neighbours = kernel_maps(prepared.grid.coords, 1)[0].neighbours[:, :FORWARD_OFFSETS]
-    voxel, slot = np.nonzero(neighbours >= 0)
-    one, two = groups[voxel], groups[neighbours[voxel, slot]]
-    border = one != two
-    pairs = np.unique(np.sort(np.column_stack([one[border], two[border]]), axis=1), axis=0)
-    center = pool(prepared.xyz, groups, prepared.n_supervoxels)
+    pairs, _ = touching_supervoxels(prepared)
+    center = pool(prepared.xyz, prepared.supervoxel, prepared.n_supervoxels)
     length = np.linalg.norm(center[pairs[:, 0]] - center[pairs[:, 1]], axis=1) + 1e-6
     shape = (prepared.n_supervoxels,) * 2
     graph: csr_matrix = coo_matrix((length, (pairs[:, 0], pairs[:, 1])), shape=shape).tocsr()

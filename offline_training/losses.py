@@ -11,6 +11,8 @@ from torch.nn import functional
 from offline_training.networks import RelationNet, SemanticNet, SemanticOutput, pool_rows
 from offline_training.samples import Batch
 
+OFFSET_SHARE = 0.25  # of both parts, each about 1 at first, so that classes come first
+
 
 class Losses(NamedTuple):
     """Scalars of one step; `total` is what is minimised."""
@@ -52,14 +54,19 @@ def semantic_loss(logits: Tensor, label: Tensor, weight: Tensor) -> Tensor:
 
 
 def offset_loss(offset: Tensor, target: Tensor) -> Tensor:
-    """L_norm + L_dir over thing voxels with a known centre (PointGroup eq. 2 and 3)."""
+    """L_norm + L_dir over thing voxels with a known centre (PointGroup eq. 2 and 3).
+
+    L_norm is relative to the mean length of what is wanted, so that cups on a table teach as much
+    as sofas in a room, and as much as the classes do.
+    """
     known = torch.isfinite(target).all(dim=1)
     if not known.any():
         return offset.sum() * 0
     found, wanted = offset[known], target[known]
-    distance = (found - wanted).abs().sum(dim=1).mean()
+    scale = wanted.abs().sum(dim=1).mean().clamp(min=1e-3)
+    distance = (found - wanted).abs().sum(dim=1).mean() / scale
     direction = functional.cosine_similarity(found, wanted, dim=1, eps=1e-3).mean()
-    return distance + 0.1 * (1 - direction)
+    return OFFSET_SHARE * (distance + 1 - direction)
 
 
 def relation_losses(

@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from otoc_ros.core.clustering import ClusteringSettings
 from otoc_ros.core.errors import InputError
 from otoc_ros.core.propagation import PropagationSettings
 
@@ -44,7 +43,6 @@ class TrainingSettings(BaseModel):
     floor: float = 0.6
     shares: tuple[float, ...] = (0.3, 0.5, 0.7)
     propagation: PropagationSettings = PropagationSettings()
-    clustering: ClusteringSettings = ClusteringSettings()
 
 
 PRESETS = {

@@ -9,6 +9,7 @@ import numpy as np
 from rich.progress import Progress
 
 from offline_training.evaluation import InstanceScore, PredictedObjects, SemanticScore
+from offline_training.panoptic import PanopticScore
 from otoc_ros.core.errors import InputError
 from otoc_ros.perception import LabelledCloud, Perception
 from otoc_ros.site.scene import Scene
@@ -21,8 +22,8 @@ def evaluate_bundle(
     """Run the live pipeline over scenes and score it on their points.
 
     Returns:
-        {"miou", "ap", "ap50", "ap25", "classes": {name: {"iou", "ap50"}}, "scenes", "milliseconds":
-        {stage: median}}; a class that the truth lacks has None.
+        {"miou", "ap", "ap50", "ap25", "pq", "classes": {name: {"iou", "ap50", "pq"}}, "scenes",
+        "milliseconds": {stage: median}}; a class that the truth lacks has None.
 
     Raises:
         InputError: no scene with truth, or a bundle of another class table.
@@ -37,6 +38,7 @@ def evaluate_bundle(
     semantic = SemanticScore(len(classes))
     things = [row for row, known in enumerate(classes) if known.kind == "thing"]
     objects = InstanceScore(things)
+    panoptic = PanopticScore(perception.thing)
     times: list[dict[str, float]] = []
     task = progress.add_task("evaluate", total=len(scenes))
     for scene in scenes:
@@ -46,19 +48,22 @@ def evaluate_bundle(
             found = perception(scene.cloud(), up)
             semantic.add(truth.semantic, found.class_id)
             objects.add(truth.semantic, truth.instance, predicted_objects(found))
+            panoptic.add(truth.semantic, truth.instance, found.class_id, found.instance)
             times.append(found.milliseconds)
         progress.advance(task)
     if not times:
         raise InputError(
             f"site {site.path}: none of {len(scenes)} scenes has truth; choose others with --scenes"
         )
-    iou = semantic.iou()
+    iou, quality = semantic.iou(), panoptic.quality()
     return {
         "miou": _number(semantic.miou()),
         **{name: _number(value) for name, value in objects.summary().items()},
+        "pq": _number(panoptic.pq()),
         "classes": {
             known.name: {
                 "iou": _number(iou[row]),
+                "pq": _number(quality[row]),
                 "ap50": _number(objects.average_precision(row, 0.5)) if row in things else None,
             }
             for row, known in enumerate(classes)

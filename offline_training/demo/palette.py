@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from otoc_ros.core.colouring import DISTINCT, object_colours
 from otoc_ros.site.classes import ClassInfo
 
 I32 = NDArray[np.int32]
@@ -15,17 +16,6 @@ U8 = NDArray[np.uint8]
 
 UNKNOWN = (120, 120, 124)
 NO_OBJECT = (200, 202, 206)
-
-# Twenty colours that the eye tells apart, in an order in which the first few differ most.
-DISTINCT = np.array(
-    [
-        (78, 121, 167), (242, 142, 43), (89, 161, 79), (225, 87, 89), (176, 122, 161),
-        (237, 201, 72), (118, 183, 178), (156, 117, 95), (255, 157, 167), (140, 209, 125),
-        (160, 203, 232), (182, 153, 45), (134, 188, 182), (211, 114, 149), (109, 76, 145),
-        (255, 190, 125), (73, 152, 148), (250, 191, 210), (121, 112, 110), (212, 166, 200),
-    ],
-    np.uint8,
-)  # fmt: skip
 
 
 def class_colors(classes: Sequence[ClassInfo]) -> U8:
@@ -54,11 +44,12 @@ def neighbour_colors(touching: csr_matrix) -> U8:
     return DISTINCT[chosen]
 
 
-def object_colors(instance: I32, truth: I32 | None = None) -> U8:
+def object_colors(instance: I32, xyz: NDArray[np.float64], truth: I32 | None = None) -> U8:
     """A colour for every point by its object: uint8 [N, 3], grey where there is none.
 
     Args:
         instance: int32 [N], 0 = none.
+        xyz: float64 [N, 3], so that neighbours get colours of their own.
         truth: int32 [N]; where given, an object takes the colour of the true one that it covers
             best, so that two pictures can be compared.
     """
@@ -80,5 +71,9 @@ def object_colors(instance: I32, truth: I32 | None = None) -> U8:
             else:
                 name[row] = free
                 free += 1
-    colors = np.concatenate([[NO_OBJECT], DISTINCT[(np.arange(1, name.max() + 2) - 1) % 20]])
-    return np.asarray(colors[name[instance]], np.uint8)
+    present = np.unique(instance[instance > 0])
+    colors = np.tile(np.array(NO_OBJECT, np.uint8), (count, 1))
+    colors[present] = object_colours(
+        name[present].tolist(), [xyz[instance == row] for row in present]
+    )
+    return colors[instance]

@@ -73,7 +73,8 @@ class Canvas:
 
     def objects(self, instance: I32, truth: I32 | None = None) -> Image.Image:
         """The points by object, int32 [N]; in the colours of the truth where it is given."""
-        return self.colored(object_colors(instance, truth))
+        shown = None if truth is None else truth[self.rows]
+        return self.raster.paint(object_colors(instance[self.rows], self.xyz, shown))
 
     def supervoxels(self, prepared: Prepared) -> Image.Image:
         """The points by super-voxel, neighbours told apart."""

@@ -184,4 +184,4 @@ def _show_scores(result: dict[str, Any]) -> None:
     table.add_section()
     table.add_row("mean", shown(result["miou"]), shown(result["ap50"]))
     out.print(table)
-    out.print(f"AP {shown(result['ap'])}, AP25 {shown(result['ap25'])}")
+    out.print(f"AP {shown(result['ap'])}, AP25 {shown(result['ap25'])}, PQ {shown(result['pq'])}")

@@ -1,32 +1,51 @@
-"""Objects from class scores and centre offsets: dual-set clustering (PointGroup, section 3.3)."""
+"""Objects from class scores and centre offsets, with super-voxels as the atoms.
+
+PointGroup (arXiv 2004.01658, section 3.3) joins points of one predicted class that touch, once
+where they are and once where their offsets shift them, and lets both sets of clusters compete.
+Here touching super-voxels merge while they vote for one centre, agree on the class and look alike
+where they meet (`merging.merge_parts`): one set of clusters, which cannot overlap, so that nothing
+is left to suppress. `benchmarks/instances.py` compares both.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
-from otoc_ros.core.voxels import kernel_maps
+from otoc_ros.core.compiled import compiled
+from otoc_ros.core.merging import merge_parts
+from otoc_ros.core.preprocess import Prepared
+from otoc_ros.core.supervoxels import pool
+from otoc_ros.core.voxel_graph import voxel_graph
 
 F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 
-# Neighbour offsets k and 26 - k join the same pairs, so the first half is enough.
-FORWARD_OFFSETS = 13
+STANDS = 0.03  # from which product of rise and bend a part surely stands on the other
+SURE_SIZE = 100  # voxels; smaller clusters are the likelier fragments the smaller they are
 
 
 class ClusteringSettings(BaseModel):
-    """What makes a cluster an object."""
+    """What makes super-voxels one object, and a cluster an object.
+
+    On a table of many kinds of things a crease tells them apart; where a chair's back stands on its
+    seat it does not. So `standing_weight` and `colour_weight` are chosen for each site at export.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    vote_weight: float = Field(default=1.0, ge=0, description="of votes in two heaps")
+    class_weight: float = Field(default=6.0, ge=0, description="of other class scores")
+    standing_weight: float = Field(default=2.0, ge=0, description="of one standing on the other")
+    colour_weight: float = Field(default=0.0, ge=0, description="of another colour")
+    max_difference: float = Field(default=2.5, ge=0, description="more than this stays apart")
     min_voxels: int = Field(default=20, ge=1, description="smaller clusters are no object")
     min_score: float = Field(default=0.09, ge=0, le=1, description="weaker clusters are dropped")
-    max_overlap: float = Field(default=0.3, ge=0, le=1, description="IoU at which NMS drops")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,127 +58,206 @@ class Instance:
 
 
 def cluster_instances(
-    xyz: F32,
+    prepared: Prepared,
     offset: F32,
     probability: F32,
     thing: NDArray[np.bool_],
-    voxel_size: float,
     settings: ClusteringSettings,
 ) -> tuple[I32, list[Instance]]:
-    """Group the voxels of thing classes into objects; time and memory are linear in voxels.
-
-    Voxels of one predicted class are joined when they touch (26 neighbours on the voxel grid), once
-    where they are and once where their offsets shift them. Both sets of clusters compete in
-    non-maximum suppression.
+    """Group the super-voxels of thing classes into objects; time is linear in voxels.
 
     Args:
-        xyz: float32 [V, 3], metres.
+        prepared: a cloud of V voxels in M super-voxels.
         offset: float32 [V, 3], metres, from a voxel toward the centre of its object.
-        probability: float32 [V, C].
-        thing: bool [C]; stuff classes get no objects.
-        voxel_size: metres.
+        probability: float32 [M, C], class probabilities of super-voxels.
+        thing: bool [C]; super-voxels whose likeliest class is stuff belong to no object.
 
     Returns:
         int32 [V], 0 = none, i + 1 = the i-th object; and the objects, best score first. A voxel
         belongs to one object only.
     """
-    instance = np.zeros(len(xyz), np.int32)
-    predicted = probability.argmax(axis=1)
-    rows = np.flatnonzero(thing[predicted]).astype(np.int32)
-    if len(rows) == 0:
-        return instance, []
-    label = predicted[rows]
-    here, vote = xyz[rows], xyz[rows] + offset[rows]
-    certainty = probability[rows, label]
-    partitions = [_components(points, label, voxel_size) for points in (vote, here)]
-    kept = suppress(
-        partitions,
-        [_scores(part, certainty, here, vote) for part in partitions],
-        settings,
+    atoms = np.flatnonzero(thing[probability.argmax(axis=1)])
+    if len(atoms) == 0:
+        return np.zeros(len(prepared.xyz), np.int32), []
+    parts = _parts(prepared, offset)
+    owner = merge_parts(
+        parts.size,
+        parts.vote,
+        parts.vote_square,
+        _among_things(probability, thing),
+        *_borders(prepared, parts, atoms, settings),
+        (settings.vote_weight, settings.class_weight),
+        settings.max_difference,
+        prepared.grid.voxel_size,
     )
-    objects: list[Instance] = []
-    for which, cluster, score in kept:
-        mine = rows[partitions[which] == cluster]
-        mine = mine[instance[mine] == 0]
-        if len(mine) >= settings.min_voxels:
-            objects.append(Instance(int(predicted[mine[0]]), score, mine))
-            instance[mine] = len(objects)
+    first, cluster = np.unique(owner[atoms], return_inverse=True)
+    class_id, score, size = _judge(parts, atoms, cluster, len(first), probability, thing)
+    kept = np.flatnonzero((size >= settings.min_voxels) & (score >= settings.min_score))
+    kept = kept[np.argsort(-score[kept], kind="stable")]
+    number = np.zeros(len(first), np.int32)
+    number[kept] = np.arange(1, len(kept) + 1)
+    number_of_atom = np.zeros(prepared.n_supervoxels, np.int32)
+    number_of_atom[atoms] = number[cluster]
+    instance: I32 = number_of_atom[prepared.supervoxel]
+    objects = [
+        Instance(int(class_id[row]), float(score[row]), voxels)
+        for row, voxels in zip(kept, _rows_of(instance, len(kept)), strict=True)
+    ]
     return instance, objects
 
 
-def _components(points: F32, label: NDArray[np.int64], voxel_size: float) -> I32:
-    """Connected components of points of equal label on the voxel grid: int32 [N]."""
-    cell = np.floor((points - points.min(axis=0)) / voxel_size).astype(np.int32)
-    keyed = np.column_stack([label.astype(np.int32), cell])
-    cells, cell_of_point = np.unique(keyed, axis=0, return_inverse=True)
-    neighbours = kernel_maps(np.ascontiguousarray(cells, np.int32), 1)[0].neighbours
-    source, slot = np.nonzero(neighbours[:, :FORWARD_OFFSETS] >= 0)
-    target = neighbours[source, slot]
-    graph = coo_matrix((np.ones(len(source), bool), (source, target)), shape=(len(cells),) * 2)
-    _, component = connected_components(graph, directed=False)
-    found: I32 = component.astype(np.int32)[cell_of_point.reshape(-1)]
-    return found
+def touching_supervoxels(prepared: Prepared) -> tuple[NDArray[np.int64], F64]:
+    """Pairs of super-voxels that touch.
 
-
-def _scores(part: I32, certainty: F32, here: F32, vote: F32) -> tuple[F32, NDArray[np.int64]]:
-    """Score and size of every cluster of a partition.
-
-    The score is the mean class probability times how well the offsets agree on one centre: the
-    spread of the votes relative to the spread of the voxels, 1 when all votes meet. A cluster of
-    two touching objects has two centres and scores low.
+    Returns:
+        int64 [E, 2], the lower one first, in ascending order; float64 [E], how many pairs of
+        touching voxels lie across the border.
     """
-    size = np.bincount(part)
-    score = np.bincount(part, certainty) / size * _agreement(part, size, here, vote)
-    return score.astype(np.float32), size
+    # One piece for each voxel is allowed: nothing is bridged, only what touches is joined.
+    first, other = voxel_graph(prepared.grid.coords, prepared.xyz, 1, len(prepared.xyz))
+    crossing = _crossings(first, other, prepared.supervoxel, prepared.n_supervoxels)
+    keys, border = np.unique(crossing, return_counts=True)
+    pairs = np.column_stack(np.divmod(keys, prepared.n_supervoxels))
+    return pairs, border.astype(np.float64)
 
 
-def _agreement(part: I32, size: NDArray[np.int64], here: F32, vote: F32) -> NDArray[np.float64]:
-    spread, extent = (_variance(part, size, points) for points in (vote, here))
-    agreement: NDArray[np.float64] = extent / np.maximum(extent + spread, 1e-12)
-    return agreement
+class _Parts(NamedTuple):
+    """Super-voxels: size [M], centre and vote [M, 3], mean square of the voxels' positions and
+    votes [M]; all float64."""
+
+    size: F64
+    center: F64
+    vote: F64
+    center_square: F64
+    vote_square: F64
+    normal: F64
 
 
-def _variance(part: I32, size: NDArray[np.int64], points: F32) -> NDArray[np.float64]:
-    total = np.zeros(len(size))
-    for axis in points.T.astype(np.float64):
-        mean = np.bincount(part, axis) / size
-        total += np.bincount(part, (axis - mean[part]) ** 2) / size
+def _parts(prepared: Prepared, offset: F32) -> _Parts:
+    total = _sums(
+        prepared.xyz, offset, prepared.normal, prepared.supervoxel, prepared.n_supervoxels
+    )
+    mean = total[:, 1:] / total[:, :1]
+    normal = mean[:, 8:] / np.maximum(np.linalg.norm(mean[:, 8:], axis=1, keepdims=True), 1e-12)
+    size, center, vote = total[:, 0].copy(), mean[:, :3].copy(), mean[:, 3:6].copy()
+    normal *= np.where(normal[:, 2:] < 0, -1, 1)
+    return _Parts(size, center, vote, mean[:, 6], mean[:, 7].copy(), normal)
+
+
+def _borders(
+    prepared: Prepared, parts: _Parts, atoms: NDArray[np.int64], settings: ClusteringSettings
+) -> tuple[NDArray[np.int64], F64, F64]:
+    """Pairs of atoms that touch, the length of their borders, what keeps them apart there."""
+    pairs, border = touching_supervoxels(prepared)
+    chosen = np.zeros(prepared.n_supervoxels, bool)
+    chosen[atoms] = True
+    both = chosen[pairs].all(axis=1)
+    pairs, border = pairs[both], border[both]
+    change = settings.standing_weight * _standing(parts, pairs)
+    if prepared.rgb is not None and settings.colour_weight > 0:
+        colour = pool(prepared.rgb, prepared.supervoxel, prepared.n_supervoxels)
+        step = np.linalg.norm(colour[pairs[:, 0]] - colour[pairs[:, 1]], axis=1)
+        change += settings.colour_weight * step
+    return pairs, border, change
+
+
+def _standing(parts: _Parts, pairs: NDArray[np.int64]) -> F64:
+    """Whether one part of each pair stands on the other, as a box on a table: 0..1, float64 [E].
+
+    It does where it rises above the other's upward face and is turned another way. That is the
+    concave crease that tells things apart (LCCP, CVPR 2014), as far as it is known which side of a
+    surface is outside: the upper side of an upward face, whoever looked from wherever.
+    """
+    one, two = pairs.T
+    way = parts.center[two] - parts.center[one]
+    way /= np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-12)
+    up = parts.normal[:, 2] ** 2
+    rise = np.maximum(
+        (way * parts.normal[one]).sum(axis=1) * up[one],
+        (-way * parts.normal[two]).sum(axis=1) * up[two],
+    )
+    bend = 1 - np.abs((parts.normal[one] * parts.normal[two]).sum(axis=1))
+    surely: F64 = np.clip(rise * bend / STANDS, 0, 1)
+    return surely
+
+
+def _among_things(probability: F32, thing: NDArray[np.bool_]) -> F64:
+    """Probabilities of the T thing classes, given that it is a thing: float64 [M, T]."""
+    things = probability[:, thing].astype(np.float64)
+    shares: F64 = things / np.maximum(things.sum(axis=1, keepdims=True), 1e-12)
+    return shares
+
+
+def _judge(
+    parts: _Parts,
+    atoms: NDArray[np.int64],
+    cluster: NDArray[np.int64],
+    count: int,
+    probability: F32,
+    thing: NDArray[np.bool_],
+) -> tuple[NDArray[np.int64], F64, F64]:
+    """Class, score and size of clusters.
+
+    The score is the mean probability of the class, times how well the offsets agree on one centre
+    (the spread of the votes relative to the spread of the voxels, 1 when all votes meet; a cluster
+    of two touching objects has two centres), times √(size / SURE_SIZE) of a small cluster.
+    """
+    size = np.bincount(cluster, parts.size[atoms], count).astype(np.float64)
+
+    def mean(values: F64) -> F64:
+        weighed = parts.size[atoms] * values[atoms]
+        return np.asarray(np.bincount(cluster, weighed, count) / size)
+
+    def spread(square: F64, center: F64) -> F64:
+        middle = np.stack([mean(axis) for axis in center.T])
+        return np.asarray(np.maximum(mean(square) - (middle**2).sum(axis=0), 1e-12))
+
+    belief = np.stack([mean(column) for column in np.where(thing, probability, 0).T], axis=1)
+    extent = spread(parts.center_square, parts.center)
+    votes = spread(parts.vote_square, parts.vote)
+    score: F64 = belief.max(axis=1) * extent / (extent + votes)
+    score *= np.sqrt(np.minimum(size / SURE_SIZE, 1))
+    return belief.argmax(axis=1), score, size
+
+
+def _rows_of(instance: I32, count: int) -> list[I32]:
+    """The voxels of objects 1 to count."""
+    order = np.argsort(instance, kind="stable").astype(np.int32)
+    ends = np.cumsum(np.bincount(instance, minlength=count + 1))
+    return np.split(order, ends[:-1])[1:]
+
+
+@compiled
+def _sums(xyz, offset, normal, supervoxel, count):  # type: ignore[no-untyped-def]
+    """Per super-voxel: voxels, Σ position, Σ vote, Σ |position|², Σ |vote|², Σ normal with the sign
+    that agrees with those before: float64 [count, 12]."""
+    total = np.zeros((count, 12))
+    for v in range(len(xyz)):
+        row = total[supervoxel[v]]
+        row[0] += 1
+        along = 0.0
+        for axis in range(3):
+            here = np.float64(xyz[v, axis])
+            vote = here + offset[v, axis]
+            row[1 + axis] += here
+            row[4 + axis] += vote
+            row[7] += here * here
+            row[8] += vote * vote
+            along += row[9 + axis] * normal[v, axis]
+        for axis in range(3):
+            row[9 + axis] += normal[v, axis] if along >= 0 else -normal[v, axis]
     return total
 
 
-def suppress(
-    partitions: list[I32],
-    scores: list[tuple[F32, NDArray[np.int64]]],
-    settings: ClusteringSettings,
-) -> list[tuple[int, int, float]]:
-    """Non-maximum suppression over two partitions of the same voxels.
-
-    Clusters of one partition never overlap, so only pairs across the two are compared, and each
-    voxel takes part in one such pair: the cost is linear.
-
-    Args:
-        partitions: two int32 [N] of cluster numbers.
-        scores: (score [K], size [K]) of each partition's clusters.
-
-    Returns:
-        (partition, cluster, score) of the kept clusters, best first.
-    """
-    pairs, shared = np.unique(np.column_stack(partitions), axis=0, return_counts=True)
-    overlaps: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for (first, second), common in zip(pairs.tolist(), shared.tolist(), strict=True):
-        union = int(scores[0][1][first]) + int(scores[1][1][second]) - common
-        if common > settings.max_overlap * union:
-            overlaps.setdefault((0, first), []).append((1, second))
-            overlaps.setdefault((1, second), []).append((0, first))
-    candidates = [
-        (float(score[cluster]), which, int(cluster))
-        for which, (score, size) in enumerate(scores)
-        for cluster in np.flatnonzero((size >= settings.min_voxels) & (score >= settings.min_score))
-    ]
-    kept: list[tuple[int, int, float]] = []
-    dropped: set[tuple[int, int]] = set()
-    for score, which, cluster in sorted(candidates, key=lambda c: (-c[0], c[1], c[2])):
-        if (which, cluster) not in dropped:
-            kept.append((which, cluster, score))
-            dropped.update(overlaps.get((which, cluster), []))
-    return kept
+@compiled
+def _crossings(first, other, supervoxel, count):  # type: ignore[no-untyped-def]
+    """Key (lower · count + higher) of the super-voxels of each edge that crosses a border."""
+    keys = np.empty(len(other), np.int64)
+    found = 0
+    for v in range(len(supervoxel)):
+        for e in range(first[v], first[v + 1]):
+            one, two = np.int64(supervoxel[v]), np.int64(supervoxel[other[e]])
+            if one != two:
+                keys[found] = min(one, two) * count + max(one, two)
+                found += 1
+    return keys[:found]

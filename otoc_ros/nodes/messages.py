@@ -16,6 +16,7 @@ from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
 from otoc_ros.core.cloud import Cloud
+from otoc_ros.core.colouring import object_colours
 from otoc_ros.core.pointcloud2 import UNKNOWN_CLASS, encode_colours, encode_labels
 from otoc_ros.nodes.clouds import cloud_message
 from otoc_ros.perception import DetectedObject, LabelledCloud
@@ -67,9 +68,13 @@ def markers_message(
         lifetime: seconds after which RViz forgets the markers of a silent node; 0 = never.
     """
     markers = [Marker(header=source.header, action=Marker.DELETEALL)]
-    for found in labelled.objects:
+    colours = object_colours(
+        [found.id for found in labelled.objects],
+        [found.box.corners() for found in labelled.objects],
+    )
+    for found, colour in zip(labelled.objects, colours.tolist(), strict=True):
         known = info.classes[found.class_id]
-        box, text = (_marker(source, found, known.color, lifetime) for _ in range(2))
+        box, text = (_marker(source, found, colour, lifetime) for _ in range(2))
         corners = [Point(x=x, y=y, z=z) for x, y, z in found.box.corners().tolist()]
         box.ns, box.type, box.scale.x = "box", Marker.LINE_LIST, LINE_WIDTH
         box.points = [corners[end] for edge in _EDGES for end in edge]

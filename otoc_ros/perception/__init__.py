@@ -1,5 +1,5 @@
 """Bundle + cloud -> labelled cloud."""
 
-from otoc_ros.perception.pipeline import DetectedObject, LabelledCloud, Perception
+from otoc_ros.perception.pipeline import DetectedObject, LabelledCloud, Perception, Understanding
 
-__all__ = ["DetectedObject", "LabelledCloud", "Perception"]
+__all__ = ["DetectedObject", "LabelledCloud", "Perception", "Understanding"]

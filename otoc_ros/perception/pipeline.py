@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from otoc_ros.core.boxes import Box, upright_box
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.clustering import ClusteringSettings, Instance, cluster_instances
+from otoc_ros.core.errors import InputError
 from otoc_ros.core.preprocess import Prepared, Preprocessing, preprocess
 from otoc_ros.core.propagation import (
     PropagationSettings,
@@ -69,6 +71,20 @@ class LabelledCloud:
     milliseconds: dict[str, float]
 
 
+class Understanding(NamedTuple):
+    """What the networks make of a cloud of V voxels in M super-voxels.
+
+    Attributes:
+        prepared: the cloud as they see it.
+        offset: float32 [V, 3], metres, from a voxel toward the centre of its object.
+        belief: float32 [M, C], class probabilities after propagation.
+    """
+
+    prepared: Prepared
+    offset: F32
+    belief: F32
+
+
 class Perception:
     """Labels clouds with the networks of a bundle. Pure: the same cloud gives the same labels.
 
@@ -92,9 +108,16 @@ class Perception:
     ) -> None:
         opened = open_bundle(bundle)
         self.info = opened.info
-        self.preprocessing = Preprocessing.model_validate(opened.info.preprocessing)
-        self.propagation = PropagationSettings.model_validate(opened.info.propagation)
-        self.clustering = ClusteringSettings.model_validate(opened.info.clustering)
+        try:
+            self.preprocessing = Preprocessing.model_validate(opened.info.preprocessing)
+            self.propagation = PropagationSettings.model_validate(opened.info.propagation)
+            self.clustering = ClusteringSettings.model_validate(opened.info.clustering)
+        except ValidationError as error:
+            known = error.errors()[0]
+            raise InputError(
+                f"bundle {bundle}: {known['msg']} ({'.'.join(map(str, known['loc']))}, "
+                f"{error.title}); it is of another version of otoc_ros: export it again"
+            ) from error
         self.thing = np.array([known.kind == "thing" for known in opened.info.classes])
         self._unet = Network(opened, "unet.onnx", providers, threads, prefer_native)
         self.runner = self._unet.runner
@@ -115,6 +138,29 @@ class Perception:
             InputError: the cloud has no finite point, or is too large for its voxel size.
         """
         clock = _StageClock()
+        prepared, offset, belief = self.understand(cloud, up, clock)
+        instance, found = cluster_instances(prepared, offset, belief, self.thing, self.clustering)
+        clock.lap("instances")
+        best = belief.argmax(axis=1).astype(np.int32)[prepared.supervoxel]
+        for thing in found:  # its parts settle their class together
+            best[thing.voxels] = thing.class_id
+        return LabelledCloud(
+            class_id=prepared.to_points(best, fill=-1),
+            instance=prepared.to_points(instance, fill=0),
+            confidence=prepared.to_points(belief[prepared.supervoxel, best], fill=0),
+            supervoxel=prepared.to_points(prepared.supervoxel, fill=-1),
+            objects=[_detected(row, thing, prepared) for row, thing in enumerate(found)],
+            milliseconds=clock.finish("labels"),
+        )
+
+    def understand(
+        self,
+        cloud: Cloud,
+        up: NDArray[np.float64] | None = None,
+        clock: _StageClock | None = None,
+    ) -> Understanding:
+        """All but the clustering; arguments and errors as of a call."""
+        clock = clock or _StageClock()
         prepared = preprocess(cloud, self.preprocessing, up)
         clock.lap("preprocess")
         feeds: dict[str, Any] = {"features": prepared.features}
@@ -128,24 +174,7 @@ class Perception:
         clock.lap("relation")
         belief = self._propagate(prepared, seen["logits"], feature, embedding)
         clock.lap("propagation")
-        instance, found = cluster_instances(
-            prepared.xyz,
-            seen["offset"],
-            belief[prepared.supervoxel],
-            self.thing,
-            self.preprocessing.voxel_size,
-            self.clustering,
-        )
-        clock.lap("instances")
-        best = belief.argmax(axis=1).astype(np.int32)
-        return LabelledCloud(
-            class_id=prepared.to_points(best[prepared.supervoxel], fill=-1),
-            instance=prepared.to_points(instance, fill=0),
-            confidence=prepared.to_points(belief.max(axis=1)[prepared.supervoxel], fill=0),
-            supervoxel=prepared.to_points(prepared.supervoxel, fill=-1),
-            objects=[_detected(row, thing, prepared) for row, thing in enumerate(found)],
-            milliseconds=clock.finish("labels"),
-        )
+        return Understanding(prepared, seen["offset"], belief)
 
     def _embed(self, prepared: Prepared, feature: F32) -> F32:
         """Unit embeddings of super-voxels from their mean features [M, width]: float32 [M, d]."""

@@ -94,7 +94,8 @@ def test_neighbours_are_told_apart() -> None:
 def test_objects_take_the_colour_of_the_truth_they_cover() -> None:
     truth = np.repeat([0, 1, 2, 3], 50).astype(np.int32)
     found = np.repeat([0, 3, 1, 1], 50).astype(np.int32)  # 2 and 3 were taken for one
-    true, shown = object_colors(truth), object_colors(found, truth)
+    xyz = np.arange(200)[:, None] * np.array([0.1, 0, 0])
+    true, shown = object_colors(truth, xyz), object_colors(found, xyz, truth)
     assert shown[0].tolist() == list(NO_OBJECT)
     assert (shown[60] == true[60]).all()
     assert (shown[120] == true[120]).all() or (shown[120] == true[170]).all()

@@ -51,7 +51,12 @@ def test_the_same_cloud_gives_the_same_labels_wherever_it_lies(perception):
     np.testing.assert_array_equal(first.confidence, again.confidence)
     far = perception(Cloud(cloud.xyz + np.float32([128, -64, 16]), cloud.rgb), UP)
     assert (far.class_id == first.class_id).mean() > 0.99
-    assert len(far.objects) == len(first.objects)
+    # Rounding moves borders of super-voxels, and fragments that nobody is sure of with them.
+    sure = [
+        [thing.class_id for thing in seen.objects if thing.score > 0.5] for seen in (first, far)
+    ]
+    assert sure[0]
+    assert sure[0] == sure[1]
 
 
 def test_objects_have_their_points_and_boxes_in_the_frame_of_the_cloud(perception):
@@ -85,10 +90,12 @@ def test_the_live_pipeline_is_what_training_believes(trained_site, perception):
     scores = network_scores(networks.theta, networks.relation, loaded.prepared, torch.device("cpu"))
     belief = believe(loaded, scores, nobody, None, settings.propagation)
     live = perception(scene.cloud(), UP)
-    expected = loaded.prepared.to_points(belief.max(axis=1)[loaded.prepared.supervoxel], fill=0)
+    of_voxel = belief[loaded.prepared.supervoxel]
+    of_point = loaded.prepared.to_points(of_voxel, fill=0)
+    expected = of_point[np.arange(len(of_point)), live.class_id]
     np.testing.assert_allclose(live.confidence, expected, atol=1e-4)
-    best = belief.argmax(axis=1).astype(np.int32)[loaded.prepared.supervoxel]
-    np.testing.assert_array_equal(live.class_id, loaded.prepared.to_points(best, fill=-1))
+    alone = live.instance == 0  # the points of an object have its class
+    np.testing.assert_array_equal(live.class_id[alone], of_point.argmax(axis=1)[alone])
 
 
 def test_clouds_that_hold_nothing_are_refused_in_one_line(perception):

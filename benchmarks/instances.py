@@ -1,0 +1,411 @@
+"""Objects from one click each, against full labels, other clusterings and methods without clicks.
+
+    python benchmarks/instances.py --quick --json instances.json
+
+Four parts, each in cells that are kept in the cache and read back when run again: `tabletop` (real
+views, OTOC_DATA), `rooms` (simulated), `identity` (a simulated camera path) and `ms` (clustering
+alone, up to a million points, plotted beside the JSON). Clusterings are compared on the same
+network outputs. Times are the median of wall times on an otherwise idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads starve a shared machine
+sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout that is not installed
+
+import numpy as np
+import torch
+from instance_rivals import dual_set, tiles, without_clicks
+from rich.progress import Progress
+
+from offline_training.bundle import export_bundle
+from offline_training.clustering_fit import as_predicted
+from offline_training.demo.recordings import CLASSES, VAL_FRAMES, VOXEL, read_view
+from offline_training.evaluation import InstanceScore, PredictedObjects
+from offline_training.identity_score import IdentityScore
+from offline_training.rooms import camera_clouds, generator_hash, make_rooms, room_seed
+from offline_training.self_training import finished_rounds, train_site
+from offline_training.settings import TrainingSettings, preset
+from otoc_ros.core.boxes import upright_box
+from otoc_ros.core.clustering import cluster_instances
+from otoc_ros.perception import DetectedObject, LabelledCloud, Perception, Understanding
+from otoc_ros.perception.identity import SteadyIdentity
+from otoc_ros.site.simulate import scene_rng, simulate_clicks
+from otoc_ros.site.site import Site
+
+PARTS = ("tabletop", "rooms", "identity", "ms")
+HERE = Path(__file__).resolve().parent
+SHIPPED = HERE.parent / "bundle"
+
+# What a run trains: quick ones are short of training, with clicks and without.
+QUICK_ROOMS = {"train": 8, "val": 3}
+FULL_ROOMS = {"train": 20, "val": 10}
+QUICK_STEPS = 150  # a round, of 3
+FINE = 0.02  # metres, voxels of the timings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="tiny networks, one seed, few rooms")
+    parser.add_argument("--json", type=Path, help="where to write the results")
+    parser.add_argument("--seed", type=int, default=0, help="the first of three; one if quick")
+    parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated")
+    parser.add_argument("--data", type=Path, default=os.environ.get("OTOC_DATA"))
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "otoc_benchmarks"
+    parser.add_argument("--cache", type=Path, default=default, help="sites, rivals, frames")
+    args = parser.parse_args()
+    args.cache.mkdir(parents=True, exist_ok=True)
+    machine = f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    command = "python benchmarks/instances.py " + " ".join(sys.argv[1:])
+    print(f"machine: {machine}\nseed: {args.seed}\ncommand: {command}", flush=True)
+    result = {"machine": machine, "seed": args.seed, "command": command}
+    result["rooms_generator"] = generator_hash()[:12]
+    run = {"tabletop": tabletop, "rooms": rooms, "identity": identity, "ms": milliseconds}
+    for part in args.parts.split(","):
+        if part == "tabletop" and not args.data:
+            print("no tabletop: give the recordings with --data or OTOC_DATA", file=sys.stderr)
+            continue
+        result[part] = run[part](args)
+        print(part, json.dumps(result[part], indent=1), flush=True)
+        if args.json:
+            args.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def seeds(args: argparse.Namespace) -> list[int]:
+    return [args.seed + i for i in range(1 if args.quick else 3)]
+
+
+def tabletop(args: argparse.Namespace) -> dict:
+    """Real views of set-ups and objects that were never learnt: one click an object against two
+    methods without clicks, whose scales are chosen on the views that ours learns from."""
+    views = {
+        number: read_view(args.data / "tabletop" / f"learn{number}.npz") for number in range(45)
+    }
+    learnt = [number for number in views if number not in VAL_FRAMES]
+    ours, published = [], []
+    for seed in seeds(args):
+        path = args.cache / f"tabletop-{args_key(args)}-{seed}"
+        site = tabletop_site(path, views, learnt, seed)
+        bundle = trained(site, settings(args, seed, "clicks"))
+        perception = Perception(bundle)
+        seen = [perception.understand(views[n][0]) for n in VAL_FRAMES]
+        truth = [views[n][1] for n in VAL_FRAMES]
+        ours.append(clustered(perception, seen, truth, our_clusters))
+        published.append(clustered(perception, seen, truth, published_clusters))
+    every = 3 if args.quick else 1
+    rows = {}
+    for name, candidates in baselines(args.cache).items():
+        scored = [
+            (baseline_score(method, [views[n] for n in learnt[::every]])["ap50"], scale)
+            for scale, method in candidates.items()
+        ]
+        _, scale = max(scored)
+        row = baseline_score(candidates[scale], [views[n] for n in VAL_FRAMES])
+        rows[name] = row | {"scale": scale}
+    best = max(rows, key=lambda name: rows[name]["ap50"])
+    return {
+        "ours": mean(ours),
+        "ours_by_seed": ours,
+        "dual_set": mean(published),
+        "baseline": rows[best] | {"method": best},
+        "baselines": rows,
+    }
+
+
+def baselines(cache: Path) -> dict:
+    """Every method without clicks that this machine can run, at several scales."""
+    found = {}
+    try:
+        import open3d  # noqa: F401
+    except (ImportError, OSError) as error:
+        print(f"no RANSAC + DBSCAN: {error}; pip install open3d-cpu", file=sys.stderr)
+    else:
+        found["ransac_dbscan"] = {
+            f"eps {eps}, {points} points": without_clicks.ransac_dbscan(eps, points)
+            for eps in (0.01, 0.02)
+            for points in (5, 15)
+        }
+    if program := without_clicks.build_lccp(cache):
+        found["lccp"] = {
+            f"seed {seed}, {degrees} degrees": without_clicks.lccp(program, seed, degrees)
+            for seed in (0.02, 0.03)
+            for degrees in (10, 15)
+        }
+    return found
+
+
+def baseline_score(method, views) -> dict:
+    score = InstanceScore([1])
+    for cloud, truth in views:
+        segment = method(cloud.xyz, cloud.rgb)
+        score.add(truth.semantic, truth.instance, without_clicks.as_objects(segment, 1))
+    return rounded(score.summary())
+
+
+def tabletop_site(path: Path, views: dict, learnt: list[int], seed: int) -> Site:
+    if (path / "site.yaml").exists():
+        return Site.open(path)
+    site = Site.create(path, "tabletop", CLASSES, VOXEL)
+    for number in learnt:
+        cloud, truth = views[number]
+        site.add_scene(f"learn{number:02d}", cloud, split="train", truth=truth)
+    return clicked(site, seed)
+
+
+def rooms(args: argparse.Namespace) -> dict:
+    """Simulated rooms whose furniture was never learnt: one click an object against full labels."""
+    rows: dict[str, list[dict]] = {"ours": [], "full": [], "dual_set": []}
+    numbers = QUICK_ROOMS if args.quick else FULL_ROOMS
+    size = 0.08 if args.quick else 0.05
+    for seed in seeds(args):
+        for labels, name in (("clicks", "ours"), ("full", "full")):
+            path = args.cache / f"rooms-{args_key(args)}-{labels}-{seed}"
+            site = rooms_site(path, args.cache, numbers, size, seed)
+            perception = Perception(trained(site, settings(args, seed, labels)))
+            scenes = site.scenes(split="val")
+            up = np.array([0.0, 0.0, 1.0])
+            seen = [perception.understand(scene.cloud(), up) for scene in scenes]
+            truth = [scene.truth() for scene in scenes]
+            rows[name].append(clustered(perception, seen, truth, our_clusters))
+            if labels == "clicks":
+                rows["dual_set"].append(clustered(perception, seen, truth, published_clusters))
+    result = {name: mean(each) for name, each in rows.items()} | {"by_seed": rows}
+    for measure in ("ap", "ap50", "ap25"):
+        result[f"ratio_{measure}"] = ratio(result["ours"][measure], result["full"][measure])
+    return result
+
+
+def rooms_site(path: Path, cache: Path, numbers: dict[str, int], size: float, seed: int) -> Site:
+    """A copy of its own of the same clicked rooms, for each training."""
+    if (path / "site.yaml").exists():
+        return Site.open(path)
+    number = "-".join(f"{count}" for count in numbers.values())
+    common = cache / f"rooms-{generator_hash()[:10]}-{number}-{size}-{seed}"
+    site = make_rooms(common, sum(numbers.values()), seed, splits=numbers, voxel_size=size)
+    if not any(scene.clicks() for scene in site.scenes(split="train")):
+        clicked(site, seed)
+    shutil.copytree(common, path.with_suffix(".part"), dirs_exist_ok=True)
+    path.with_suffix(".part").rename(path)
+    return Site.open(path)
+
+
+def settings(args: argparse.Namespace, seed: int, labels: str) -> TrainingSettings:
+    chosen = preset("tiny" if args.quick else "small")
+    if args.quick:
+        chosen = chosen.model_copy(update={"steps": QUICK_STEPS, "rounds": 3})
+    return chosen.model_copy(update={"seed": seed, "labels": labels})
+
+
+def clicked(site: Site, seed: int) -> Site:
+    """One click an object and a surface, near the middle."""
+    for scene in site.scenes(split="train"):
+        scene.append_clicks(simulate_clicks(scene, site.config, scene_rng(seed, scene.name)))
+    return site
+
+
+def trained(site: Site, chosen: TrainingSettings) -> Path:
+    """The site's bundle; a training that was cut off goes on."""
+    done = finished_rounds(site)
+    if done < chosen.rounds:
+        begun = (site.path / "rounds" / "training.json").exists()
+        with Progress() as progress:
+            train_site(site, chosen, torch.device("cpu"), progress, resume=begun)
+    return export_bundle(site, site.path / "bundle").path
+
+
+def clustered(perception: Perception, seen, truth, method) -> dict:
+    """AP of a clustering of what a bundle understood of some clouds."""
+    score = InstanceScore(np.flatnonzero(perception.thing).tolist())
+    for understood, true in zip(seen, truth, strict=True):
+        found = method(perception, understood)
+        points = understood.prepared.to_points(found.instance, fill=0)
+        objects = PredictedObjects(points, found.class_id, found.score)
+        score.add(true.semantic, true.instance, objects)
+    return rounded(score.summary())
+
+
+def our_clusters(perception: Perception, seen: Understanding) -> PredictedObjects:
+    return as_predicted(*cluster_instances(*seen, perception.thing, perception.clustering))
+
+
+def published_clusters(perception: Perception, seen: Understanding) -> PredictedObjects:
+    prepared, offset, belief = seen
+    of_voxel = belief[prepared.supervoxel]
+    size = perception.preprocessing.voxel_size
+    found = dual_set.dual_set(prepared.xyz, offset, of_voxel, perception.thing, size)
+    return PredictedObjects(*found)
+
+
+def identity(args: argparse.Namespace) -> dict:
+    """IDF1 on the way of a simulated camera through rooms, with poses as the robot believes them:
+    ids from labels of the quality of truth, from those of the shipped bundle, and none at all."""
+    perception = Perception(SHIPPED)
+    names = ("truth", "real", "real_without_identity")
+    total = {name: IdentityScore() for name in names}
+    rows = []
+    for number in range(1 if args.quick else 3):
+        score = {name: IdentityScore() for name in names}
+        steady = {name: SteadyIdentity(len(perception.info.classes)) for name in names[:2]}
+        count = 40 if args.quick else 120
+        path = camera_clouds(room_seed(args.seed, "val", number), "val", visit=1, count=count)
+        for step, frame in enumerate(path):
+            up = frame.pose[2, :3]
+            counts = np.isfinite(frame.cloud.xyz).all(axis=1) & (frame.instance > 0)
+            exact = from_truth(frame, perception.thing)
+            real = perception(frame.cloud, up)
+            labelled = {
+                "truth": steady["truth"](frame.cloud, exact, 0.5 * step, frame.pose),
+                "real": steady["real"](frame.cloud, real, 0.5 * step, frame.pose),
+                "real_without_identity": real,
+            }
+            is_thing = (frame.semantic >= 0) & perception.thing[frame.semantic]
+            true = np.where(is_thing, frame.instance, 0).astype(np.int32)
+            for name, found in labelled.items():
+                for each in (score[name], total[name]):
+                    each.add(true, found.instance, counts)
+        rows.append({name: round(each.idf1(), 4) for name, each in score.items()})
+    result = {name: round(each.idf1(), 4) for name, each in total.items()}
+    return result | {"frames": count, "rooms": rows}
+
+
+def from_truth(frame, thing) -> LabelledCloud:
+    """What a perfect bundle would say: objects of at least 100 points."""
+    finite = np.isfinite(frame.cloud.xyz).all(axis=1)
+    known = finite & (frame.semantic >= 0) & thing[frame.semantic] & (frame.instance > 0)
+    ids, size = np.unique(frame.instance[known], return_counts=True)
+    instance = np.zeros(len(finite), np.int32)
+    objects = []
+    for true in ids[size >= 100]:
+        mine = known & (frame.instance == true)
+        number = len(objects) + 1
+        instance[mine] = number
+        name = int(np.bincount(frame.semantic[mine]).argmax())
+        box = upright_box(frame.cloud.xyz[mine])
+        objects.append(DetectedObject(number, name, 1.0, box))
+    none = np.zeros(len(finite), np.int32)
+    class_id = frame.semantic.astype(np.int32)
+    return LabelledCloud(class_id, instance, known.astype(np.float32), none, objects, {})
+
+
+def milliseconds(args: argparse.Namespace) -> dict:
+    """Clustering alone on thing voxels of simulated rooms as the shipped bundle sees them, in the
+    super-voxels of 2 cm voxels: tiles of it, up to a million."""
+    perception = Perception(SHIPPED)
+    up = np.array([0.0, 0.0, 1.0])
+    site = make_rooms(args.cache / "rooms-ms", 2, args.seed, splits={"dev": 1}, voxel_size=0.08)
+    seen = [
+        tiles.finer(perception.understand(scene.cloud(), up), scene.cloud(), up, FINE)
+        for scene in site.scenes(split="dev")
+    ]
+    things = [tiles.things_only(cloud, perception.thing) for cloud in seen]
+    rows = []
+    for voxels in (25_000, 50_000, 100_000, 200_000, 500_000, 1_000_000):
+        cloud = tiles.tiled(things, voxels)
+        repeats = 7 if voxels <= 200_000 else 3
+        ours = median_ms(lambda cloud=cloud: our_clusters(perception, cloud), repeats)
+        row = {"points": voxels, "supervoxels": len(cloud.belief), "ours_ms": ours}
+        if voxels <= 200_000 or not args.quick:
+            theirs = median_ms(lambda cloud=cloud: published_clusters(perception, cloud), 2)
+            row |= {"dual_set_ms": theirs, "times_faster": round(theirs / ours, 2)}
+        rows.append(row)
+        print("ms", json.dumps(row), flush=True)
+    if args.json:
+        plot(rows, args.json.with_suffix(".png"))
+    at = next(row for row in rows if row["points"] == 100_000)
+    return {"at_100k": at, "growth": rows}
+
+
+def median_ms(run, repeats: int) -> float:
+    run()
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        run()
+        times.append((time.perf_counter() - begin) * 1e3)
+    return round(float(np.median(times)), 1)
+
+
+def plot(rows: list[dict], path: Path) -> None:
+    """Time over points on logarithmic axes, beside a line of slope one."""
+    from PIL import Image, ImageDraw
+
+    width, height, edge = 640, 420, 60
+    picture = Image.new("RGB", (width, height), "white")
+    pen = ImageDraw.Draw(picture)
+    points = np.log10([row["points"] for row in rows])
+    series = {
+        name: [row.get(key) for row in rows]
+        for name, key in (("ours", "ours_ms"), ("dual set", "dual_set_ms"))
+    }
+    known = [value for values in series.values() for value in values if value]
+    low, high = np.floor(np.log10(min(known))), np.ceil(np.log10(max(known)))
+
+    def place(x: float, value: float) -> tuple[float, float]:
+        across = (x - points[0]) / (points[-1] - points[0])
+        up = (np.log10(value) - low) / (high - low)
+        return edge + across * (width - 2 * edge), height - edge - up * (height - 2 * edge)
+
+    for decade in range(int(low), int(high) + 1):
+        begin, end = place(points[0], 10.0**decade), place(points[-1], 10.0**decade)
+        pen.line([begin, end], fill=(225, 225, 225))
+        pen.text((8, begin[1] - 6), f"{10.0**decade:g} ms", fill="black")
+    for x, row in zip(points, rows, strict=True):
+        pen.text(
+            (place(x, 10.0**low)[0] - 18, height - edge + 8), f"{row['points']:,}", fill="black"
+        )
+    first = series["ours"][0]
+    slope = [place(x, first * 10 ** (x - points[0])) for x in points]
+    pen.line(slope, fill=(170, 170, 170), width=1)
+    pen.text((slope[-1][0] - 40, slope[-1][1] - 16), "linear", fill=(120, 120, 120))
+    for (name, values), ink in zip(series.items(), ((31, 119, 180), (214, 39, 40)), strict=True):
+        dots = [place(x, value) for x, value in zip(points, values, strict=True) if value]
+        pen.line(dots, fill=ink, width=2)
+        for x, y in dots:
+            pen.ellipse((x - 3, y - 3, x + 3, y + 3), fill=ink)
+        pen.text((dots[-1][0] - 30, dots[-1][1] + 8), name, fill=ink)
+    pen.text((edge, 14), "clustering of thing points, median wall time", fill="black")
+    picture.save(path)
+
+
+def args_key(args: argparse.Namespace) -> str:
+    """Of a trained cell: the sources that training depends on, and the size of the run."""
+    digest = hashlib.sha256(b"quick" if args.quick else b"full")
+    for name in ("losses", "labels", "networks", "samples", "self_training", "settings", "unet"):
+        digest.update((HERE.parent / "offline_training" / f"{name}.py").read_bytes())
+    return digest.hexdigest()[:10]
+
+
+def mean(rows: list[dict]) -> dict:
+    return {name: round(float(np.mean([row[name] for row in rows])), 4) for name in rows[0]}
+
+
+def rounded(summary: dict) -> dict:
+    return {name: round(float(value), 4) for name, value in summary.items()}
+
+
+def ratio(one: float, other: float) -> float | None:
+    return round(one / other, 4) if other else None
+
+
+def processor() -> str:
+    """The processor's name."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":")[1].strip()
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from offline_training.clustering_fit import GrownObjects, fit_clustering, grown_objects
+from offline_training.scenes import Mark, TrainingScene
+from otoc_ros.core.cloud import Cloud
+from otoc_ros.core.clustering import ClusteringSettings
+from otoc_ros.core.preprocess import Preprocessing, preprocess
+from otoc_ros.perception import Understanding
+
+THING = np.array([False, True])
+UP = np.array([0.0, 0.0, 1.0])
+
+
+@pytest.fixture(scope="module")
+def standing():
+    """A post on a board, both things, about which the networks know nothing but the class."""
+    side = np.arange(0, 1, 0.01)
+    x, y = (axis.ravel() for axis in np.meshgrid(side, side))
+    board = np.column_stack([x, y, 0 * x])
+    post = np.column_stack([0.3 + 0.4 * x, 0 * x + 0.5, y])
+    cloud = Cloud(np.concatenate([board, post]).astype(np.float32))
+    prepared = preprocess(cloud, Preprocessing(voxel_size=0.03), UP)
+    belief = np.tile(np.array([0.1, 0.9], np.float32), (prepared.n_supervoxels, 1))
+    offset = np.zeros_like(prepared.xyz)
+    high = prepared.xyz[:, 2] > 0.05
+    return Understanding(prepared, offset, belief), high
+
+
+def chosen(seen, instance):
+    grown = GrownObjects(np.ones(len(instance), np.int32), instance.astype(np.int32))
+    return fit_clustering([(seen, grown)], THING, ClusteringSettings()).standing_weight
+
+
+def test_creases_count_where_they_divide_the_clicked_objects_and_not_where_they_do_not(standing):
+    seen, high = standing
+    assert chosen(seen, np.where(high, 2, 1)) > 0
+    assert chosen(seen, np.ones(len(high))) == 0
+
+
+def test_grown_objects_are_unknown_where_no_click_reaches(standing):
+    prepared = standing[0].prepared
+    label = np.ones(prepared.n_supervoxels, np.int32)
+    mark = Mark("click", 1, 7, int(prepared.supervoxel[0]))
+    grown = grown_objects(TrainingScene("s", prepared, (), (mark,)), label, THING)
+    assert set(grown.instance) == {7}  # all of it touches
+    nobody = grown_objects(TrainingScene("s", prepared, (), ()), label, THING)
+    assert (nobody.semantic == -1).all()
+    assert (nobody.instance == 0).all()
+    stuff = grown_objects(TrainingScene("s", prepared, (), ()), 0 * label, THING)
+    assert (stuff.semantic == 0).all()
