@@ -26,6 +26,7 @@ from otoc_ros.core.propagation import (
 )
 from otoc_ros.core.sparse_feeds import sparse_feeds
 from otoc_ros.core.supervoxels import pool
+from otoc_ros.perception.bank import Bank
 from otoc_ros.perception.networks import Network
 from otoc_ros.site.bundle import open_bundle
 
@@ -48,6 +49,29 @@ class DetectedObject:
     class_id: int
     score: float
     box: Box
+
+
+@dataclass(frozen=True, eq=False)
+class SeenCloud:
+    """What the networks see in a cloud: V voxels, M super-voxels. Labels follow in no time.
+
+    Attributes:
+        prepared: the cloud as voxels and super-voxels.
+        log_theta: float32 [M, C], mean log-probability of the classes under the U-Net.
+        embedding: float32 [M, d] of unit length, from the relation net.
+        offset: float32 [V, 3], metres, from each voxel toward the centre of its object.
+        neighbours: int32 [M, K], the graph.
+        affinity: float32 [M, K], of its edges.
+        milliseconds: time of each stage, by name.
+    """
+
+    prepared: Prepared
+    log_theta: F32
+    embedding: F32
+    offset: F32
+    neighbours: I32
+    affinity: F32
+    milliseconds: dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,17 +119,15 @@ class Perception:
         self.preprocessing = Preprocessing.model_validate(opened.info.preprocessing)
         self.propagation = PropagationSettings.model_validate(opened.info.propagation)
         self.clustering = ClusteringSettings.model_validate(opened.info.clustering)
-        self.thing = np.array([known.kind == "thing" for known in opened.info.classes])
         self._unet = Network(opened, "unet.onnx", providers, threads)
         self._relation = Network(opened, "relation.onnx", providers, threads)
         # A few thousand rows: the way to an accelerator and back would cost more than it saves.
         self._propagator = Network(opened, "propagator.onnx", ["CPUExecutionProvider"], threads)
-        self.prototypes = np.array(
-            json.loads(self._relation.metadata["otoc_prototypes"]), np.float32
-        )
+        prototypes = json.loads(self._relation.metadata["otoc_prototypes"])
+        self.untaught = Bank(opened.info.classes, np.array(prototypes, np.float32))
 
     def __call__(self, cloud: Cloud, up: NDArray[np.float64] | None = None) -> LabelledCloud:
-        """Label a cloud.
+        """Label a cloud with the bundle's classes.
 
         Args:
             up: float [3], direction that points up in the cloud's frame; None: estimated.
@@ -113,9 +135,12 @@ class Perception:
         Raises:
             InputError: the cloud has no finite point, or is too large for its voxel size.
         """
+        return self.label(self.see(cloud, up), self.untaught)
+
+    def see(self, cloud: Cloud, up: NDArray[np.float64] | None = None) -> SeenCloud:
+        """What the networks see in a cloud; arguments and errors as of a call."""
         clock = _StageClock()
-        prepared = preprocess(cloud, self.preprocessing, up)
-        clock.lap("preprocess")
+        prepared = preprocess(cloud, self.preprocessing, up, clock.lap)
         feeds: dict[str, NDArray[Any]] = {"features": prepared.features}
         feeds.update(sparse_feeds(prepared.grid.coords, self.info.levels))
         clock.lap("maps")
@@ -123,46 +148,61 @@ class Perception:
         clock.lap("unet")
         embedding = self._relation(feeds)["embedding"]
         clock.lap("relation")
-        belief = self._propagate(prepared, seen["logits"], seen["feature"], embedding)
-        clock.lap("propagation")
-        instance, found = cluster_instances(
-            prepared.xyz,
-            seen["offset"],
-            belief[prepared.supervoxel],
-            self.thing,
-            self.preprocessing.voxel_size,
-            self.clustering,
-        )
-        clock.lap("instances")
-        best = belief.argmax(axis=1).astype(np.int32)
-        return LabelledCloud(
-            class_id=prepared.to_points(best[prepared.supervoxel], fill=-1),
-            instance=prepared.to_points(instance, fill=0),
-            confidence=prepared.to_points(belief.max(axis=1)[prepared.supervoxel], fill=0),
-            supervoxel=prepared.to_points(prepared.supervoxel, fill=-1),
-            objects=[_detected(row, thing, prepared) for row, thing in enumerate(found)],
-            milliseconds=clock.finish("labels"),
-        )
-
-    def _propagate(self, prepared: Prepared, logits: F32, feature: F32, embedding: F32) -> F32:
-        """Class probabilities of super-voxels: float32 [M, C]."""
 
         def pooled(values: F32) -> F32:
             return pool(values, prepared.supervoxel, prepared.n_supervoxels)
 
         center = unit_rows(pooled(embedding))
-        terms = affinity_terms(prepared, pooled(feature), center, self.propagation)
+        terms = affinity_terms(prepared, pooled(seen["feature"]), center, self.propagation)
         graph = neighbour_graph(terms[0][0], self.propagation.neighbours)
+        affinity = affinities(graph, *terms)
+        log_theta = pooled(log_softmax(seen["logits"]))
+        clock.lap("graph")
+        return SeenCloud(
+            prepared, log_theta, center, seen["offset"], graph, affinity, clock.milliseconds
+        )
+
+    def label(self, seen: SeenCloud, bank: Bank) -> LabelledCloud:
+        """Labels of a seen cloud under what a person has taught since the bundle was made.
+
+        Args:
+            bank: of this bundle's classes; `untaught` where nobody taught anything.
+        """
+        clock = _StageClock()
+        prepared = seen.prepared
         answer = self._propagator(
             {
-                "log_theta": pooled(log_softmax(logits)),
-                "embedding": center,
-                "prototypes": self.prototypes,
-                "neighbours": graph,
-                "affinity": affinities(graph, *terms),
+                "log_theta": seen.log_theta,
+                "embedding": seen.embedding,
+                "prototypes": bank.prototypes,
+                "neighbours": seen.neighbours,
+                "affinity": seen.affinity,
             }
         )
-        return answer["probability"]
+        belief = bank.decide(answer["probability"], answer["similarity"])
+        clock.lap("propagation")
+        instance, found = cluster_instances(
+            prepared.xyz,
+            seen.offset,
+            belief[prepared.supervoxel],
+            bank.thing,
+            self.preprocessing.voxel_size,
+            self.clustering,
+        )
+        clock.lap("instances")
+        best = belief.argmax(axis=1).astype(np.int32)
+        labelled = LabelledCloud(
+            class_id=prepared.to_points(best[prepared.supervoxel], fill=-1),
+            instance=prepared.to_points(instance, fill=0),
+            confidence=prepared.to_points(belief.max(axis=1)[prepared.supervoxel], fill=0),
+            supervoxel=prepared.to_points(prepared.supervoxel, fill=-1),
+            objects=[_detected(row, thing, prepared) for row, thing in enumerate(found)],
+            milliseconds=dict(seen.milliseconds),
+        )
+        clock.lap("labels")
+        labelled.milliseconds.update(clock.milliseconds)
+        labelled.milliseconds["total"] = sum(labelled.milliseconds.values())
+        return labelled
 
 
 def _detected(row: int, found: Instance, prepared: Prepared) -> DetectedObject:
@@ -174,18 +214,13 @@ def _detected(row: int, found: Instance, prepared: Prepared) -> DetectedObject:
 
 
 class _StageClock:
-    """Milliseconds between laps."""
+    """Milliseconds from lap to lap."""
 
     def __init__(self) -> None:
-        self._begin = self._last = perf_counter()
-        self._laps: dict[str, float] = {}
+        self._last = perf_counter()
+        self.milliseconds: dict[str, float] = {}
 
     def lap(self, stage: str) -> None:
         now = perf_counter()
-        self._laps[stage] = (now - self._last) * 1e3
+        self.milliseconds[stage] = (now - self._last) * 1e3
         self._last = now
-
-    def finish(self, stage: str) -> dict[str, float]:
-        self.lap(stage)
-        self._laps["total"] = (self._last - self._begin) * 1e3
-        return self._laps

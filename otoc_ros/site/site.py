@@ -72,10 +72,10 @@ class Site:
         config = parse(SiteConfig, values, f"site {path}")
         if (path / "site.yaml").exists():
             raise InputError(f"{path} is a site already; import into it or choose another folder")
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and (not path.is_dir() or _holds_something(path)):
             raise InputError(f"{path} is not an empty folder; choose a new one for the site")
         with writing(path):
-            (path / "scenes").mkdir(parents=True)
+            (path / "scenes").mkdir(parents=True, exist_ok=True)
         write_document(path / "site.yaml", config)
         return Site(path, config)
 
@@ -91,6 +91,17 @@ class Site:
                 f"{path} is not a site: it has no site.yaml; make one with `otoc site`"
             )
         return Site(path, read_document(path / "site.yaml", SiteConfig, newest_format=FORMAT))
+
+    def with_class(self, info: ClassInfo) -> Site:
+        """The site with a class more at the end of its table: all others keep their numbers.
+
+        Raises:
+            InputError: the table has a class of that name, or is full; the disk is not writable.
+        """
+        values = {**dict(self.config), "classes": (*self.config.classes, info)}
+        config = parse(SiteConfig, values, f"site {self.path}")
+        write_document(self.path / "site.yaml", config)
+        return Site(self.path, config)
 
     def scenes(self, pattern: str = "*", split: Split | None = None) -> list[Scene]:
         """The scenes whose names match a shell pattern, sorted by name; of one split or of all."""
@@ -173,6 +184,14 @@ class Site:
             _write_views(folder, meta.views, views)
             write_document(folder / "scene.yaml", meta)
         return Scene(path, meta, self.config.classes)
+
+
+def _holds_something(path: Path) -> bool:
+    """Whether a folder holds more than what a site that was cut short in the making leaves."""
+    return any(path.glob("scenes/*")) or any(
+        entry.name != "scenes" and not (entry.name.startswith(".") and entry.suffix == ".tmp")
+        for entry in path.iterdir()
+    )
 
 
 def scan_id(scan: bytes) -> str:
