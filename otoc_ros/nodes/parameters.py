@@ -162,7 +162,7 @@ def read_bundle_path(node: Node) -> Path:
 
 def read_site_path(node: Node) -> Path:
     """The folder of the site that keeps clicks; it need not exist yet."""
-    given = str(node.get_parameter("site").value)
+    given: str = node.get_parameter("site").value
     return Path(given).expanduser() if given else ros_home() / "site"
 
 
@@ -186,7 +186,7 @@ def shipped_bundle() -> Path:
     from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 
     places = [Path(sys.prefix) / "share" / "otoc_ros", Path(__file__).parents[2]]
-    with suppress(PackageNotFoundError, LookupError):  # nothing sourced, or not built by colcon
+    with suppress(PackageNotFoundError, LookupError, OSError):  # nothing sourced or not colcon's
         places.insert(0, Path(get_package_share_directory("otoc_ros")))
     for place in places:
         if (place / "bundle" / "bundle.yaml").exists():

@@ -87,7 +87,7 @@ class PerceptionNode(LifecycleNode):
             self._setup = read_setup(self)
             if self._setup.target_frame:
                 self._tree = TransformTree(self, self._setup.target_frame)
-        except InputError as error:
+        except Exception as error:
             return self._fail("cannot configure", error)
         self._outputs = Outputs(self)
         self._problem = ""
@@ -96,7 +96,7 @@ class PerceptionNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             self._serving = self._load()
-        except InputError as error:
+        except Exception as error:
             return self._fail("cannot activate", error)
         assert self._setup is not None and self._outputs is not None
         reliable = self._setup.reliable
@@ -165,9 +165,13 @@ class PerceptionNode(LifecycleNode):
         self._tree = None
         self._setup = None
 
-    def _fail(self, what: str, error: InputError) -> TransitionCallbackReturn:
+    def _fail(self, what: str, error: Exception) -> TransitionCallbackReturn:
+        """Tell why a transition failed; rclpy says nothing of what a callback raises."""
         self._problem = f"{what}: {error}"
+        if not isinstance(error, InputError):
+            self._problem = f"{what}: {type(error).__name__}: {error}"
         self.get_logger().error(self._problem)
+        self.get_logger().debug(format_exc())
         return FAILURE
 
     def _load(self) -> Serving:

@@ -266,7 +266,7 @@ def test_reload_serves_the_old_bundle_until_the_new_one_is_verified(
 
     damaged = (bundle / "unet.onnx").read_bytes()
     (bundle / "unet.onnx").write_bytes(damaged[:1000])
-    answer = probe.reload()
+    answer = probe.trigger("reload_bundle")
     assert not answer.success and "unet.onnx" in answer.message
     probe.publish(as_message(scene()))
     probe.wait(lambda: probe.labels, "labels by the old bundle")
@@ -279,7 +279,7 @@ def test_reload_serves_the_old_bundle_until_the_new_one_is_verified(
     files["propagator.onnx"] = model.SerializeToString()
     shutil.rmtree(bundle)
     write_bundle(bundle, opened.info, files)
-    answer = probe.reload()
+    answer = probe.trigger("reload_bundle")
     assert answer.success, answer.message
     assert probe.status()[2]["bundle hash"] != old
     probe.wait(lambda: probe.infos[-1]["bundle_hash"] != old, "the new label info")
