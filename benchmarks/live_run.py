@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 # Before rclpy reads them: nobody else's nodes, and nothing leaves this machine.
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 import numpy as np
@@ -103,7 +103,7 @@ class LiveNode:
             name = "/perception_node/labels"
             self._ear.create_subscription(PointCloud2, name, self._labelled, quality)
         begin = time.monotonic()
-        self._log = (Path(self._folder.name) / "log").open("w+b")
+        self._log = (Path(self._folder.name) / "node.log").open("w+b")
         self.process = subprocess.Popen(
             self._command, env=self.env, stdout=self._log, stderr=self._log
         )
@@ -118,7 +118,7 @@ class LiveNode:
         self.process.send_signal(signal.SIGINT)
         self.process.wait(PATIENCE)
         self._ear.destroy_node()
-        rclpy.shutdown()
+        rclpy.try_shutdown()
         self._log.close()
         self._folder.cleanup()
 

@@ -18,7 +18,7 @@ from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.errors import InputError
 from otoc_ros.site.classes import MAX_CLASSES, ClassInfo
 from otoc_ros.site.documents import Document, parse, read_document, write_document
-from otoc_ros.site.files import atomic_folder, atomic_write, writing
+from otoc_ros.site.files import atomic_folder, atomic_write, locked_append, writing
 from otoc_ros.site.readers.ply import ply_bytes
 from otoc_ros.site.scene import Scene, SceneMeta, Split, View
 from otoc_ros.site.truth import Truth, write_truth
@@ -93,14 +93,20 @@ class Site:
         return Site(path, read_document(path / "site.yaml", SiteConfig, newest_format=FORMAT))
 
     def with_class(self, info: ClassInfo) -> Site:
-        """The site with a class more at the end of its table: all others keep their numbers.
+        """The site with a class at the end of its table, unless it has one of that name by now.
+
+        All others keep their numbers; two processes that add classes do not lose each other's.
 
         Raises:
-            InputError: the table has a class of that name, or is full; the disk is not writable.
+            InputError: the table is full, or the disk is not writable.
         """
-        values = {**dict(self.config), "classes": (*self.config.classes, info)}
-        config = parse(SiteConfig, values, f"site {self.path}")
-        write_document(self.path / "site.yaml", config)
+        with locked_append(self.path / ".site.lock"):
+            now = Site.open(self.path)
+            if info.name in {known.name for known in now.config.classes}:
+                return now
+            values = {**dict(now.config), "classes": (*now.config.classes, info)}
+            config = parse(SiteConfig, values, f"site {self.path}")
+            write_document(self.path / "site.yaml", config)
         return Site(self.path, config)
 
     def scenes(self, pattern: str = "*", split: Split | None = None) -> list[Scene]:
