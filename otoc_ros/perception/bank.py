@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from otoc_ros.site.classes import ClassInfo
 
+# σ_f² / 2σ_c² for σ of the embedding 0.5 and of colour 0.15, as propagation has them.
+COLOUR_WEIGHT = 5.6
+
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 
@@ -26,13 +29,15 @@ class Lesson:
         click: its id. scene: the scene of the site that keeps the click.
         class_name: what the person said it is.
         embedding: float32 [k, d], unit vectors of the super-voxels it was said of.
-        threshold: cosine from which another super-voxel is taken for the same.
+        colour: float32 [k, 3], their mean colours in 0..1; NaN where the cloud had none.
+        threshold: likeness from which another super-voxel is taken for the same.
     """
 
     click: str
     scene: str
     class_name: str
     embedding: F32
+    colour: F32
     threshold: float
 
 
@@ -87,7 +92,7 @@ class Bank:
             added = added[:-1]
         return replace(self, added=added, lessons=lessons)
 
-    def decide(self, probability: F32, similarity: F32) -> F32:
+    def decide(self, probability: F32, similarity: F32, colour: F32) -> F32:
         """Class probabilities under the lessons.
 
         A super-voxel goes to the lesson that it exceeds the threshold of by the largest share; the
@@ -96,6 +101,7 @@ class Bank:
         Args:
             probability: float32 [M, C], what the networks and the propagation believe.
             similarity: float32 [M, B], cosines to the rows of `prototypes`.
+            colour: float32 [M, 3], mean colours in 0..1; NaN where the cloud has none.
 
         Returns:
             float32 [M, C'], rows sum to 1.
@@ -105,8 +111,9 @@ class Bank:
         belief[:, : len(self.known)] = probability
         if not self.lessons:
             return belief
-        row_class, threshold = self._rows
-        share = (similarity[:, len(self.start) :] - threshold) / np.maximum(1 - threshold, 1e-6)
+        row_class, threshold, row_colour = self._rows
+        alike = likeness(similarity[:, len(self.start) :], colour, row_colour)
+        share = (alike - threshold) / np.maximum(1 - threshold, 1e-6)
         best = share.argmax(axis=1)
         strength = share[np.arange(count), best]
         said = np.flatnonzero(strength >= 0)
@@ -120,10 +127,27 @@ class Bank:
         return belief
 
     @cached_property
-    def _rows(self) -> tuple[I32, F32]:
-        """Class and threshold of each row that a lesson added."""
+    def _rows(self) -> tuple[I32, F32, F32]:
+        """Class, threshold and colour of each row that a lesson added."""
         ids = {known.name: row for row, known in enumerate(self.classes)}
         sizes = [len(lesson.embedding) for lesson in self.lessons]
         row_class = np.repeat([ids[lesson.class_name] for lesson in self.lessons], sizes)
         threshold = np.repeat([lesson.threshold for lesson in self.lessons], sizes)
-        return row_class.astype(np.int32), threshold.astype(np.float32)
+        colour = np.concatenate([lesson.colour for lesson in self.lessons])
+        return row_class.astype(np.int32), threshold.astype(np.float32), colour
+
+
+def likeness(similarity: F32, colour: F32, of: F32) -> F32:
+    """How alike super-voxels are to the rows of lessons: 1 for the same, without lower bound.
+
+    The exponent of the paper's pairwise term (eq. 5) over embedding and colour, in units of the
+    cosine: two unit vectors are ‖f - k‖² = 2 (1 - cos) apart. The embedding tells classes apart
+    that training had; of a class that it had not, colour tells more.
+
+    Args:
+        similarity: float32 [M, B], cosines. colour: float32 [M, 3]; of: float32 [B, 3]. Where one
+            of two has no colour (NaN), the embedding alone decides.
+    """
+    apart = ((colour[:, None] - of[None]) ** 2).sum(axis=2)
+    result: F32 = similarity - np.float32(COLOUR_WEIGHT) * np.nan_to_num(apart)
+    return result

@@ -18,13 +18,14 @@ LARGEST = 64 * 2**20  # bytes; a thousand clicks take about 5 MB
 
 
 class SavedLesson(Document):
-    """One lesson; `embedding` has a row for each super-voxel."""
+    """One lesson; `embedding` and `colour` have a row for each super-voxel."""
 
     click: str = Field(min_length=1, max_length=64)
     scene: str
     class_name: str
     threshold: float = Field(ge=-1, le=1)
     embedding: tuple[tuple[float, ...], ...] = Field(min_length=1)
+    colour: tuple[tuple[float, float, float] | None, ...]
 
 
 class SavedBank(Document):
@@ -64,10 +65,20 @@ def load_bank(path: Path, untaught: Bank, bundle: str) -> Bank:
     names = {known.name for known in bank.classes}
     width = untaught.start.shape[1]
     for lesson in saved.lessons:
-        if {len(row) for row in lesson.embedding} != {width} or lesson.class_name not in names:
+        if (
+            {len(row) for row in lesson.embedding} != {width}
+            or len(lesson.colour) != len(lesson.embedding)
+            or lesson.class_name not in names
+        ):
             raise InputError(f"{path}: the lesson of click {lesson.click} does not fit the bundle")
-        rows = np.array(lesson.embedding, np.float32)
-        taught = Lesson(lesson.click, lesson.scene, lesson.class_name, rows, lesson.threshold)
+        taught = Lesson(
+            lesson.click,
+            lesson.scene,
+            lesson.class_name,
+            np.array(lesson.embedding, np.float32),
+            np.array([colour or (np.nan,) * 3 for colour in lesson.colour], np.float32),
+            lesson.threshold,
+        )
         bank = bank.taught(taught, next(c for c in bank.classes if c.name == lesson.class_name))
     return bank
 
@@ -84,6 +95,9 @@ def save_bank(path: Path, bank: Bank, bundle: str) -> None:
                 class_name=lesson.class_name,
                 threshold=lesson.threshold,
                 embedding=tuple(map(tuple, lesson.embedding.tolist())),
+                colour=tuple(
+                    None if np.isnan(row).any() else tuple(row.tolist()) for row in lesson.colour
+                ),
             )
             for lesson in bank.lessons
         ),

@@ -59,6 +59,7 @@ class SeenCloud:
         prepared: the cloud as voxels and super-voxels.
         log_theta: float32 [M, C], mean log-probability of the classes under the U-Net.
         embedding: float32 [M, d] of unit length, from the relation net.
+        colour: float32 [M, 3], mean colour in 0..1; NaN without colour.
         offset: float32 [V, 3], metres, from each voxel toward the centre of its object.
         neighbours: int32 [M, K], the graph.
         affinity: float32 [M, K], of its edges.
@@ -68,6 +69,7 @@ class SeenCloud:
     prepared: Prepared
     log_theta: F32
     embedding: F32
+    colour: F32
     offset: F32
     neighbours: I32
     affinity: F32
@@ -157,9 +159,12 @@ class Perception:
         graph = neighbour_graph(terms[0][0], self.propagation.neighbours)
         affinity = affinities(graph, *terms)
         log_theta = pooled(log_softmax(seen["logits"]))
+        colour = np.full((prepared.n_supervoxels, 3), np.nan, np.float32)
+        if prepared.rgb is not None:
+            colour = pooled(prepared.rgb)
         clock.lap("graph")
         return SeenCloud(
-            prepared, log_theta, center, seen["offset"], graph, affinity, clock.milliseconds
+            prepared, log_theta, center, colour, seen["offset"], graph, affinity, clock.milliseconds
         )
 
     def label(self, seen: SeenCloud, bank: Bank) -> LabelledCloud:
@@ -179,7 +184,7 @@ class Perception:
                 "affinity": seen.affinity,
             }
         )
-        belief = bank.decide(answer["probability"], answer["similarity"])
+        belief = bank.decide(answer["probability"], answer["similarity"], seen.colour)
         clock.lap("propagation")
         instance, found = cluster_instances(
             prepared.xyz,

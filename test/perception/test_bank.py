@@ -19,14 +19,16 @@ UNTAUGHT = Bank(KNOWN, BASIS[:2])
 
 
 def lesson(click: str, class_name: str, *rows: int, threshold: float = 0.8) -> Lesson:
-    return Lesson(click, f"scene {click}", class_name, BASIS[list(rows)], threshold)
+    grey = np.full((len(rows), 3), 0.5, np.float32)
+    return Lesson(click, f"scene {click}", class_name, BASIS[list(rows)], grey, threshold)
 
 
-def decided(bank: Bank, *embedding: np.ndarray) -> np.ndarray:
+def decided(bank: Bank, *embedding: np.ndarray, colour: float = 0.5) -> np.ndarray:
     rows = np.array(embedding, np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     probability = np.tile(np.float32([0.7, 0.3]), (len(rows), 1))
-    return bank.decide(probability, rows @ bank.prototypes.T)
+    colours = np.full((len(rows), 3), colour, np.float32)
+    return bank.decide(probability, rows @ bank.prototypes.T, colours)
 
 
 def test_without_lessons_the_networks_decide() -> None:
@@ -52,6 +54,13 @@ def test_a_lesson_overrules_the_networks_in_a_class_they_know() -> None:
     assert decided(bank, BASIS[2]).argmax() == 1
 
 
+def test_colour_tells_apart_what_the_embedding_cannot() -> None:
+    bank = UNTAUGHT.taught(lesson("a", "vase", 2), VASE)
+    assert decided(bank, BASIS[2], colour=0.55).argmax() == 2
+    assert decided(bank, BASIS[2], colour=0.9).argmax() == 0
+    assert decided(bank, BASIS[2], colour=np.nan).argmax() == 2  # a sensor without colour
+
+
 def test_of_two_lessons_the_nearer_one_decides() -> None:
     bank = UNTAUGHT.taught(lesson("a", "vase", 2, threshold=0.1), VASE)
     bank = bank.taught(lesson("b", "box", 3, threshold=0.1), KNOWN[1])
@@ -75,10 +84,13 @@ def test_a_bank_comes_back_from_its_file_to_the_bit(tmp_path: Path) -> None:
     path = tmp_path / "banks" / "hash.json"
     assert load_bank(path, UNTAUGHT, "hash") is UNTAUGHT
     bank = UNTAUGHT.taught(lesson("a", "vase", 2, 3), VASE).taught(lesson("b", "box", 1), KNOWN[1])
+    bank.lessons[1].colour[:] = np.nan
     save_bank(path, bank, "hash")
     again = load_bank(path, UNTAUGHT, "hash")
     assert again.classes == bank.classes
     np.testing.assert_array_equal(again.prototypes, bank.prototypes)
+    for one, before in zip(again.lessons, bank.lessons, strict=True):
+        np.testing.assert_array_equal(one.colour, before.colour)
     assert [one.click for one in again.lessons] == ["a", "b"]
     assert [one.scene for one in again.lessons] == ["scene a", "scene b"]
     assert again.lessons[0].threshold == bank.lessons[0].threshold
