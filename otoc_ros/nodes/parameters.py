@@ -162,13 +162,14 @@ def read_bundle_path(node: Node) -> Path:
 
 def read_site_path(node: Node) -> Path:
     """The folder of the site that keeps clicks; it need not exist yet."""
-    given: str = node.get_parameter("site").value
+    given = node.get_parameter("site").value
     return Path(given).expanduser() if given else ros_home() / "site"
 
 
 def bank_folder(node: Node) -> Path:
     """Where a node keeps its banks; two nodes of one bundle must not share theirs."""
-    return ros_home() / "banks" / node.get_fully_qualified_name().strip("/").replace("/", ".")
+    name: str = node.get_fully_qualified_name()
+    return ros_home() / "banks" / name.strip("/").replace("/", ".")
 
 
 def ros_home() -> Path:

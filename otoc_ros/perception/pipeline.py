@@ -159,7 +159,7 @@ class Perception:
         graph = neighbour_graph(terms[0][0], self.propagation.neighbours)
         affinity = affinities(graph, *terms)
         log_theta = pooled(log_softmax(seen["logits"]))
-        colour = np.full((prepared.n_supervoxels, 3), np.nan, np.float32)
+        colour: F32 = np.full((prepared.n_supervoxels, 3), np.nan, np.float32)
         if prepared.rgb is not None:
             colour = pooled(prepared.rgb)
         clock.lap("graph")
