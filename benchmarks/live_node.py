@@ -47,7 +47,9 @@ def main() -> None:
     parser.add_argument("--cells", default="", help="only cells whose names contain this")
     parser.add_argument("--soak", type=float, help="minutes at 10 Hz instead of all cells")
     args = parser.parse_args()
-    command = "python benchmarks/live_node.py " + " ".join(sys.argv[1:])
+    command = "python benchmarks/live_node.py " + " ".join(
+        part for part in sys.argv[1:] if part not in ("--cache", str(args.cache))
+    )
     print(f"machine: {machine()}\nseed: {args.seed}\ncommand: {command}")
     result: dict = {"machine": machine(), "seed": args.seed, "command": command, "runs": []}
     if args.json and args.json.exists():

@@ -65,7 +65,9 @@ def main() -> None:
         "--cache", type=Path, default=Path(tempfile.gettempdir()) / "otoc_new_class"
     )
     args = parser.parse_args()
-    command = "python benchmarks/new_class.py " + " ".join(sys.argv[1:])
+    command = "python benchmarks/new_class.py " + " ".join(
+        part for part in sys.argv[1:] if part not in ("--cache", str(args.cache))
+    )
     print(f"machine: {machine()}\nseed: {args.seed}\ncommand: {command}")
     steps, rooms = (250, 3) if args.quick else (1200, 12)
     bundle = left_out_bundle(args.cache, args.seed, 12, steps)
