@@ -11,7 +11,7 @@ from otoc_ros.perception.pipeline import LabelledCloud, SeenCloud
 
 # Chosen on dev rooms, see benchmarks/new_class.py.
 SAME_OBJECT = 0.5  # likeness to the clicked super-voxel of others that belong to its object
-ALLOWED = 0.02  # share of the view outside the object that may be taken for it
+ALLOWED = 0.005  # share of the view outside the object that may be taken for it
 LOWEST, HIGHEST = 0.85, 0.97  # threshold
 
 
