@@ -27,6 +27,11 @@ ARGUMENTS = (
     ("params_file", str(CONFIG / "perception.param.yaml"), "Parameters of perception_node"),
     ("target_frame", "", "Frame with z up to look up in TF; empty: as in params_file"),
     ("reliability", "", "best_effort or reliable; empty: reliable for a bag, else params_file's"),
+    (
+        "site",
+        "",
+        "Folder of the site that keeps clicks; empty: as in params_file, there ROS's home",
+    ),
     ("namespace", "", "Namespace of all nodes, one for each robot"),
     ("autostart", "true", "Configure and activate; false: left to a lifecycle manager"),
     ("use_sim_time", "false", "Take the time from /clock"),
@@ -66,7 +71,9 @@ def nodes(context: LaunchContext) -> list[Node]:
     if given["bag"] and not given["reliability"]:
         given["reliability"] = "reliable"  # no cloud of a recording shall get lost
     overrides |= {
-        name: given[name] for name in ("bundle", "target_frame", "reliability") if given[name]
+        name: given[name]
+        for name in ("bundle", "target_frame", "reliability", "site")
+        if given[name]
     }
     found = [
         Node(

@@ -5,6 +5,7 @@ Verbs in order: drop what is not finite, align, voxelise, average, describe, cut
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -99,14 +100,22 @@ class Prepared:
         return points
 
 
+def _nobody(stage: str) -> None:
+    """Nobody wants to know how long a stage took."""
+
+
 def preprocess(
-    cloud: Cloud, settings: Preprocessing, up: NDArray[np.float64] | None = None
+    cloud: Cloud,
+    settings: Preprocessing,
+    up: NDArray[np.float64] | None = None,
+    lap: Callable[[str], object] = _nobody,
 ) -> Prepared:
     """Prepare a cloud for the networks.
 
     Args:
         cloud: N points in any frame; points that are not finite are dropped.
         up: float [3], the direction against gravity in the cloud's frame; estimated if None.
+        lap: called with the name of each stage when it is done: align, voxels, supervoxels.
 
     Raises:
         InputError: no finite point, or more voxels along an axis than a grid holds.
@@ -118,11 +127,13 @@ def preprocess(
     rotation = rotation_to_z(estimate_up(points) if up is None else up)
     corner = points.min(0)  # rotate near the cloud, not about a map's origin 100 m away
     aligned = (points - corner) @ rotation.T
+    lap("align")
     grid = voxelize(aligned, settings.voxel_size)
     xyz = mean_per_voxel(aligned - grid.origin, grid)
     rgb = None if cloud.rgb is None else mean_per_voxel(cloud.rgb[finite], grid) / np.float32(255)
     normal = voxel_normals(grid.coords, xyz)
     height = height_above_floor(xyz[:, 2])
+    lap("voxels")
     ids = supervoxels(
         grid.coords,
         xyz,
@@ -131,6 +142,7 @@ def preprocess(
         voxel_size=settings.voxel_size,
         size=settings.supervoxel_size,
     )
+    lap("supervoxels")
     voxel_of_point = np.full(len(cloud), -1, np.int32)
     voxel_of_point[finite] = grid.voxel_of_point
     return Prepared(

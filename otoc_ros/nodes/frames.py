@@ -1,12 +1,13 @@
-"""Which way is up in a cloud's frame: from TF, or from how the sensor is mounted."""
+"""Which way is up in a cloud's frame, and where a click lies in it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rclpy.clock import ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
@@ -18,6 +19,10 @@ try:
     import tf2_ros
 except ImportError:  # a ROS 2 without TF serves as long as no target_frame is asked for
     tf2_ros = None
+
+# (target frame, source frame, nanoseconds, timeout in seconds) -> T_target_source, float64 [4, 4];
+# raises InputError where TF cannot say.
+Lookup = Callable[[str, str, int, float], NDArray[np.float64]]
 
 
 def up_of_rpy(rpy: Sequence[float]) -> NDArray[np.float64]:
@@ -31,8 +36,36 @@ def up_of_rotation(target_from_cloud: Rotation) -> NDArray[np.float64]:
     return up
 
 
+def position_in(
+    click: Any, frame: str, stamp: int, lookup: Lookup | None, timeout: float
+) -> NDArray[np.float64]:
+    """Position [3] of a geometry_msgs/PointStamped in the frame of the cloud it was made on.
+
+    Args:
+        frame, stamp: of the cloud; nanoseconds. The click's own stamp is when the person clicked,
+            when the sensor may have moved on.
+        lookup: None: there is no TF.
+        timeout: seconds to wait for TF.
+
+    Raises:
+        InputError: the click is in another frame, and TF cannot say how that lies.
+    """
+    point = np.array([click.point.x, click.point.y, click.point.z])
+    source = click.header.frame_id
+    if source in ("", frame):
+        return point
+    if lookup is None:
+        raise InputError(
+            f"the click is in frame {source!r} and the clouds are in {frame!r}: set target_frame, "
+            f"so that TF is listened to, or RViz's fixed frame to {frame!r}"
+        )
+    transform = lookup(frame, source, stamp, timeout)
+    moved: NDArray[np.float64] = transform[:3, :3] @ point + transform[:3, 3]
+    return moved
+
+
 class TransformTree:
-    """Looks up the rotation of clouds into one frame, at exactly their stamps.
+    """Looks up transforms at exactly the stamps of clouds.
 
     Raises:
         InputError: tf2_ros is not installed.
@@ -54,21 +87,30 @@ class TransformTree:
         Raises:
             InputError: TF cannot say: never answered by the identity, which would be wrong labels.
         """
+        stamp = header.stamp.sec * 10**9 + header.stamp.nanosec
+        matrix = self.lookup(self._target, header.frame_id, stamp, timeout)
+        return up_of_rotation(Rotation.from_matrix(matrix[:3, :3]))
+
+    def lookup(self, target: str, source: str, stamp: int, timeout: float) -> NDArray[np.float64]:
+        """T_target_source at a stamp, see `Lookup`."""
         try:
             found = self._buffer.lookup_transform(
-                self._target,
-                header.frame_id,
-                Time.from_msg(header.stamp),
+                target,
+                source,
+                Time(nanoseconds=stamp, clock_type=ClockType.ROS_TIME),
                 timeout=Duration(nanoseconds=round(timeout * 1e9)),
-            )
+            ).transform
         except (tf2_ros.TransformException, ValueError) as error:
             reason = " ".join(str(error).split())
             raise InputError(
-                f"no transform from {header.frame_id!r} to {self._target!r} at the cloud's stamp "
-                f"within {timeout} s ({reason}); check /tf or clear target_frame"
+                f"no transform from {source!r} to {target!r} at the cloud's stamp within "
+                f"{timeout} s ({reason}); check /tf or clear target_frame"
             ) from error
-        q = found.transform.rotation
-        return up_of_rotation(Rotation.from_quat([q.x, q.y, q.z, q.w]))
+        matrix = np.eye(4)
+        q, shift = found.rotation, found.translation
+        matrix[:3, :3] = Rotation.from_quat([q.x, q.y, q.z, q.w]).as_matrix()
+        matrix[:3, 3] = shift.x, shift.y, shift.z
+        return matrix
 
     def close(self) -> None:
         """Stop listening."""

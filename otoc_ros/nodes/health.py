@@ -11,6 +11,16 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 COMPLAINT_PERIOD = 30.0  # seconds between two log lines about the same kind of cloud
 
+EVENTS = (
+    "received",
+    "labelled",
+    "dropped",
+    "unwatched",
+    "rejected",
+    "clicks",
+    "clicks refused",
+)
+
 # The levels are bytes in messages; here they are compared.
 OK, WARN, ERROR = (
     level[0] for level in (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
@@ -35,14 +45,20 @@ class Health:
             self._kinds: Counter[str] = Counter()
             self._complained: dict[str, float] = {}
             self._last_complaint = ""
+            self._last_click = ""
 
     def count(self, event: str) -> None:
-        """One more cloud `received`, `labelled`, `dropped`, `unwatched` or `rejected`."""
+        """One more of `EVENTS`."""
         with self._lock:
             self._counts[event] += 1
             self._window[event] += 1
             if event == "received":
                 self._last_cloud = monotonic()
+
+    def say(self, of_click: str) -> None:
+        """What became of the last click."""
+        with self._lock:
+            self._last_click = of_click
 
     def time(self, milliseconds: Mapping[str, float]) -> None:
         """Times of one cloud's stages."""
@@ -83,7 +99,7 @@ class Health:
             self._window_begin, self._window, self._times = now, Counter(), {}
             silent = now - self._last_cloud
             counts, kinds = Counter(self._counts), Counter(self._kinds)
-            complaint = self._last_complaint
+            complaint, click = self._last_complaint, self._last_click
         level, message = OK, "labelling"
         worst = max(times.get("total", [0.0]))
         if window["unwatched"] and not window["labelled"]:
@@ -98,8 +114,10 @@ class Health:
         values = dict(state)
         values["input rate [Hz]"] = f"{window['received'] / seconds:.2f}"
         values["output rate [Hz]"] = f"{window['labelled'] / seconds:.2f}"
-        for event in ("received", "labelled", "dropped", "unwatched", "rejected"):
+        for event in EVENTS:
             values[event] = str(counts[event])
+        if click:
+            values["last click"] = click
         for kind, number in sorted(kinds.items()):
             values[f"rejected: {kind}"] = str(number)
         for stage, laps in times.items():

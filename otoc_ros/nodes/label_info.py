@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from otoc_ros.site.bundle import BundleInfo
+from otoc_ros.site.classes import ClassInfo
 
 __all__ = ["LabelInfo", "label_info"]
 
@@ -14,11 +15,11 @@ except ImportError:  # `~/label_info_json` says the same
     LabelInfo = VisionClass = None
 
 
-def label_info(info: BundleInfo, stamp: Any) -> Any:
+def label_info(classes: Sequence[ClassInfo], stamp: Any) -> Any:
     """The class table as vision_msgs/LabelInfo."""
     found = LabelInfo()
     found.header.stamp = stamp
     found.class_map = [
-        VisionClass(class_id=row, class_name=known.name) for row, known in enumerate(info.classes)
+        VisionClass(class_id=row, class_name=known.name) for row, known in enumerate(classes)
     ]
     return found

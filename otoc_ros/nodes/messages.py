@@ -21,6 +21,7 @@ from otoc_ros.core.pointcloud2 import UNKNOWN_CLASS, encode_colours, encode_labe
 from otoc_ros.nodes.clouds import cloud_message
 from otoc_ros.perception import DetectedObject, LabelledCloud
 from otoc_ros.site.bundle import BundleInfo
+from otoc_ros.site.classes import ClassInfo
 
 UNKNOWN_COLOUR = (128, 128, 128)
 LINE_WIDTH = 0.01  # metres
@@ -30,15 +31,22 @@ TEXT_HEIGHT = 0.06  # metres
 _EDGES = [(i, i | 1 << axis) for i in range(8) for axis in range(3) if not i >> axis & 1]
 
 
-def class_colours(info: BundleInfo) -> NDArray[np.uint8]:
-    """Colours by class id [C + 1, 3]; the last row, reached by id -1, is that of unknown."""
-    return np.array([known.color for known in info.classes] + [UNKNOWN_COLOUR], np.uint8)
+def outline(message: PointCloud2) -> PointCloud2:
+    """A cloud's header and shape without its points: all that its labels need of it."""
+    return PointCloud2(
+        header=message.header,
+        height=message.height,
+        width=message.width,
+        is_dense=message.is_dense,
+    )
 
 
 def labels_message(
-    source: PointCloud2, cloud: Cloud, labelled: LabelledCloud, colours: NDArray[np.uint8]
+    source: PointCloud2, cloud: Cloud, labelled: LabelledCloud, classes: Sequence[ClassInfo]
 ) -> PointCloud2:
     """`~/labels`: the input's points in its shape, each with its class, instance, confidence."""
+    # Id -1, unknown, reaches the last row.
+    colours = np.array([known.color for known in classes] + [UNKNOWN_COLOUR], np.uint8)
     points = encode_labels(
         cloud.xyz,
         colours[labelled.class_id],
@@ -60,7 +68,7 @@ def supervoxels_message(source: PointCloud2, cloud: Cloud, labelled: LabelledClo
 
 
 def markers_message(
-    source: PointCloud2, labelled: LabelledCloud, info: BundleInfo, lifetime: float
+    source: PointCloud2, labelled: LabelledCloud, classes: Sequence[ClassInfo], lifetime: float
 ) -> MarkerArray:
     """`~/markers`: what was there is deleted, then a box of lines and a text per object.
 
@@ -73,7 +81,7 @@ def markers_message(
         [found.box.corners() for found in labelled.objects],
     )
     for found, colour in zip(labelled.objects, colours.tolist(), strict=True):
-        known = info.classes[found.class_id]
+        known = classes[found.class_id]
         box, text = (_marker(source, found, colour, lifetime) for _ in range(2))
         corners = [Point(x=x, y=y, z=z) for x, y, z in found.box.corners().tolist()]
         box.ns, box.type, box.scale.x = "box", Marker.LINE_LIST, LINE_WIDTH
@@ -91,18 +99,18 @@ def bundle_hash(info: BundleInfo) -> str:
     return hashlib.sha256(json.dumps(sorted(info.files.items())).encode()).hexdigest()
 
 
-def label_info_json(info: BundleInfo) -> str:
-    """`~/label_info_json`: what the ids in `~/labels` mean."""
-    classes = [
+def label_info_json(info: BundleInfo, classes: Sequence[ClassInfo]) -> str:
+    """`~/label_info_json`: what the ids in `~/labels` mean; the bundle's and those added live."""
+    table = [
         {"id": row, "name": known.name, "color": list(known.color), "kind": known.kind}
-        for row, known in enumerate(info.classes)
+        for row, known in enumerate(classes)
     ]
     return json.dumps(
         {
             "bundle": info.name,
             "bundle_hash": bundle_hash(info),
             "unknown_class_id": UNKNOWN_CLASS,
-            "classes": classes,
+            "classes": table,
         }
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
@@ -12,8 +13,9 @@ from visualization_msgs.msg import MarkerArray
 
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.nodes import label_info, messages
-from otoc_ros.nodes.serving import Serving
 from otoc_ros.perception import LabelledCloud
+from otoc_ros.site.bundle import BundleInfo
+from otoc_ros.site.classes import ClassInfo
 
 # Reliable serves subscribers of either kind. Some clouds are kept because one of several megabytes
 # that lost a fragment on its way is repaired only after the next ones were sent.
@@ -38,6 +40,7 @@ class Outputs:
         self._markers = node.create_lifecycle_publisher(MarkerArray, "~/markers", RECENT)
         self._info_json = node.create_lifecycle_publisher(String, "~/label_info_json", LATCHED)
         self._info: Any = None
+        self._said = ""
         if label_info.LabelInfo is not None:
             self._info = node.create_lifecycle_publisher(
                 label_info.LabelInfo, "~/label_info", LATCHED
@@ -55,25 +58,33 @@ class Outputs:
         source: PointCloud2,
         cloud: Cloud,
         labelled: LabelledCloud,
-        serving: Serving,
+        classes: Sequence[ClassInfo],
         marker_lifetime: float,
     ) -> None:
-        """Send the labels of one cloud to those who listen; lifetime of markers in seconds."""
-        info = serving.perception.info
+        """Send the labels of one cloud to those who listen.
+
+        Args:
+            source: header and shape of the cloud. classes: by class id.
+            marker_lifetime: seconds.
+        """
         if self._labels.get_subscription_count():
-            self._labels.publish(messages.labels_message(source, cloud, labelled, serving.colours))
+            self._labels.publish(messages.labels_message(source, cloud, labelled, classes))
         if self._markers.get_subscription_count():
-            self._markers.publish(messages.markers_message(source, labelled, info, marker_lifetime))
+            markers = messages.markers_message(source, labelled, classes, marker_lifetime)
+            self._markers.publish(markers)
         if self._supervoxels.get_subscription_count():
             self._supervoxels.publish(messages.supervoxels_message(source, cloud, labelled))
 
-    def publish_label_info(self, serving: Serving) -> None:
-        """Say what the class ids mean, also to those who subscribe later."""
-        info = serving.perception.info
-        self._info_json.publish(String(data=messages.label_info_json(info)))
+    def publish_label_info(self, info: BundleInfo, classes: Sequence[ClassInfo]) -> None:
+        """Say what the class ids mean, also to those who subscribe later; once for each table."""
+        text = messages.label_info_json(info, classes)
+        if text == self._said:
+            return
+        self._said = text
+        self._info_json.publish(String(data=text))
         if self._info is not None:
             now = self._node.get_clock().now().to_msg()
-            self._info.publish(label_info.label_info(info, now))
+            self._info.publish(label_info.label_info(classes, now))
 
     def close(self) -> None:
         """Destroy the publishers."""

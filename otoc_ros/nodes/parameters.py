@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +18,16 @@ from otoc_ros.core.errors import InputError
 RELIABILITY = ("best_effort", "reliable")
 
 # Read while the node works: a change counts from the next cloud, reload or activation on.
-LIVE = ("bundle", "tf_timeout", "marker_lifetime", "latency_limit", "silence_limit")
+LIVE = (
+    "bundle",
+    "site",
+    "tf_timeout",
+    "click_class",
+    "display_delay",
+    "marker_lifetime",
+    "latency_limit",
+    "silence_limit",
+)
 
 
 def _described(text: str, **more: Any) -> ParameterDescriptor:
@@ -81,6 +91,24 @@ PARAMETERS: tuple[tuple[str, Any, ParameterDescriptor], ...] = (
         ),
     ),
     (
+        "click_class",
+        "",
+        _described(
+            "What the next clicks mean: the name of a class, known or new; name:stuff for a new "
+            "one that has no objects. The topic ~/click_class sets it too."
+        ),
+    ),
+    (
+        "display_delay",
+        0.1,
+        _seconds("From publishing labels until a person sees them, to tell which they click", 5.0),
+    ),
+    (
+        "site",
+        "",
+        _described("Folder of the site that keeps clicks; empty: otoc_ros/site in ROS's home."),
+    ),
+    (
         "autostart",
         False,
         _described("Configure and activate at start, without a lifecycle manager.", read_only=True),
@@ -142,6 +170,24 @@ def read_bundle_path(node: Node) -> Path:
     return Path(given).expanduser() if given else shipped_bundle()
 
 
+def read_site_path(node: Node) -> Path:
+    """The folder of the site that keeps clicks; it need not exist yet."""
+    given = node.get_parameter("site").value
+    return Path(given).expanduser() if given else ros_home() / "site"
+
+
+def bank_folder(node: Node) -> Path:
+    """Where a node keeps its banks; two nodes of one bundle must not share theirs."""
+    name: str = node.get_fully_qualified_name()
+    return ros_home() / "banks" / name.strip("/").replace("/", ".")
+
+
+def ros_home() -> Path:
+    """Our folder in the one where ROS keeps logs and other things that programs write."""
+    home = os.environ.get("ROS_HOME")
+    return (Path(home) if home else Path.home() / ".ros") / "otoc_ros"
+
+
 def shipped_bundle() -> Path:
     """The bundle in the package's share folder: of a colcon, a pip or an editable installation.
 
@@ -151,7 +197,7 @@ def shipped_bundle() -> Path:
     from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 
     places = [Path(sys.prefix) / "share" / "otoc_ros", Path(__file__).parents[2]]
-    with suppress(PackageNotFoundError, LookupError):  # nothing sourced, or not built by colcon
+    with suppress(PackageNotFoundError, LookupError, OSError):  # nothing sourced or not colcon's
         places.insert(0, Path(get_package_share_directory("otoc_ros")))
     for place in places:
         if (place / "bundle" / "bundle.yaml").exists():

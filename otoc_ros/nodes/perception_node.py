@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from threading import Lock
 from time import perf_counter
 from traceback import format_exc
@@ -26,20 +25,25 @@ from std_srvs.srv import Trigger
 
 from otoc_ros.core.errors import InputError
 from otoc_ros.core.pointcloud2 import decode_pointcloud2
+from otoc_ros.nodes.clicks import Clicks, Desk
 from otoc_ros.nodes.frames import TransformTree, up_of_rpy
 from otoc_ros.nodes.health import ERROR, OK, Health, status_message
+from otoc_ros.nodes.messages import outline
 from otoc_ros.nodes.outputs import Outputs
 from otoc_ros.nodes.parameters import (
     LIVE,
     PARAMETERS,
     Setup,
+    bank_folder,
     declare_parameters,
     read_bundle_path,
     read_setup,
+    read_site_path,
 )
 from otoc_ros.nodes.running import EXIT_PATIENCE, leave, spin
 from otoc_ros.nodes.serving import Serving, load
 from otoc_ros.nodes.worker import NewestFirst
+from otoc_ros.perception import Shown
 
 DIAGNOSTICS_PERIOD = 1.0  # seconds
 STALE_STAMP = 60.0  # seconds; an older stamp is a replay and says nothing about latency
@@ -69,6 +73,7 @@ class PerceptionNode(LifecycleNode):
         # Apart from the rest, which goes on while a bundle loads: clouds, diagnostics, get_state.
         apart = MutuallyExclusiveCallbackGroup()
         self.create_service(Trigger, "~/reload_bundle", self._reload_bundle, callback_group=apart)
+        self._clicks = Clicks(self, apart, self._health, self._desk)
         if self.get_parameter("autostart").value:
             self._start = self.create_timer(0.0, self._autostart, apart, clock=steady)
 
@@ -82,7 +87,7 @@ class PerceptionNode(LifecycleNode):
             self._setup = read_setup(self)
             if self._setup.target_frame:
                 self._tree = TransformTree(self, self._setup.target_frame)
-        except InputError as error:
+        except Exception as error:
             return self._fail("cannot configure", error)
         self._outputs = Outputs(self)
         self._problem = ""
@@ -90,15 +95,15 @@ class PerceptionNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
-            self._serving = self._load(read_bundle_path(self))
-        except InputError as error:
+            self._serving = self._load()
+        except Exception as error:
             return self._fail("cannot activate", error)
         assert self._setup is not None and self._outputs is not None
         reliable = self._setup.reliable
         self._health.reset()
         self._problem = ""
         done = super().on_activate(state)  # from here on the publishers publish
-        self._outputs.publish_label_info(self._serving)
+        self._publish_label_info(self._serving)
         self._worker = NewestFirst(self._work, "perception")
         self._points = self.create_subscription(
             PointCloud2,
@@ -160,18 +165,24 @@ class PerceptionNode(LifecycleNode):
         self._tree = None
         self._setup = None
 
-    def _fail(self, what: str, error: InputError) -> TransitionCallbackReturn:
+    def _fail(self, what: str, error: Exception) -> TransitionCallbackReturn:
+        """Tell why a transition failed; rclpy says nothing of what a callback raises."""
         self._problem = f"{what}: {error}"
+        if not isinstance(error, InputError):
+            self._problem = f"{what}: {type(error).__name__}: {error}"
         self.get_logger().error(self._problem)
+        self.get_logger().debug(format_exc())
         return FAILURE
 
-    def _load(self, path: Path) -> Serving:
+    def _load(self) -> Serving:
         assert self._setup is not None
-        log = self.get_logger()
+        path, log = read_bundle_path(self), self.get_logger()
         log.info(f"loading bundle {path}; the first time after an installation, code is compiled")
         with self._loading:
             serving = load(
                 path,
+                read_site_path(self),
+                bank_folder(self),
                 self._setup.providers,
                 self._setup.threads,
                 log.warning,
@@ -185,12 +196,23 @@ class PerceptionNode(LifecycleNode):
         )
         return serving
 
+    def _publish_label_info(self, serving: Serving) -> None:
+        assert self._outputs is not None
+        bank = serving.corrections.bank
+        self._outputs.publish_label_info(serving.perception.info, bank.classes)
+
+    def _desk(self) -> Desk | None:
+        serving, outputs, tree = self._serving, self._outputs, self._tree
+        if serving is None or outputs is None:
+            return None
+        return Desk(serving, outputs, tree.lookup if tree else None)
+
     def _reload_bundle(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
         if self._serving is None:
             answer.message = "no bundle is served: activate the node, that loads the bundle"
             return answer
         try:
-            fresh = self._load(read_bundle_path(self))
+            fresh = self._load()
         except InputError as error:
             answer.message = f"still serving the old bundle: {error}"
             self.get_logger().error(answer.message)
@@ -199,7 +221,7 @@ class PerceptionNode(LifecycleNode):
             answer.message = "the node was deactivated; the bundle loads at its next activation"
             return answer
         self._serving = fresh
-        self._outputs.publish_label_info(fresh)
+        self._publish_label_info(fresh)
         answer.success = True
         answer.message = f"serving {fresh.state['bundle']}, hash {fresh.state['bundle hash']}"
         return answer
@@ -237,12 +259,20 @@ class PerceptionNode(LifecycleNode):
             kind = "no transform"
             up = self._up(message)
             kind = "unusable points"
-            labelled = serving.perception(cloud, up)
+            seen = serving.perception.see(cloud, up)
+            bank = serving.corrections.bank  # as late as can be: a click counts at once
+            labelled = serving.perception.label(seen, bank)
             times |= {k: v for k, v in labelled.milliseconds.items() if k != "total"}
             kind = "not published"
             begin = perf_counter()
             lifetime = self.get_parameter("marker_lifetime").value
-            outputs.publish(message, cloud, labelled, serving, lifetime)
+            outputs.publish(message, cloud, labelled, bank.classes, lifetime)
+            stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+            now = self.get_clock().now().nanoseconds
+            source = outline(message)
+            serving.shown.add(
+                Shown(stamp, message.header.frame_id, now, cloud, seen, labelled, source)
+            )
         except InputError as error:
             self._health.reject(kind, str(error), self.get_logger().warning)
             return
@@ -253,8 +283,7 @@ class PerceptionNode(LifecycleNode):
             return
         times["publish"] = _ms_since(begin)
         times["total"] = _ms_since(received)
-        stamp = message.header.stamp
-        age = self.get_clock().now().nanoseconds * 1e-9 - (stamp.sec + stamp.nanosec * 1e-9)
+        age = (now - stamp) / 1e9
         if 0 <= age < STALE_STAMP:
             times["stamp to labels"] = age * 1e3
         self._health.time(times)

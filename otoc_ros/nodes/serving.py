@@ -9,32 +9,35 @@ from time import perf_counter
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
 from otoc_ros.core.cloud import Cloud
-from otoc_ros.nodes.messages import bundle_hash, class_colours
-from otoc_ros.perception import Perception
+from otoc_ros.nodes.messages import bundle_hash
+from otoc_ros.perception import Corrections, Perception, ShownClouds
 
 FALLBACK = "CPUExecutionProvider"
 
 
 @dataclass(frozen=True, eq=False)
 class Serving:
-    """A bundle that is loaded, verified and warm.
+    """A bundle that is loaded, verified and warm, and what happens while it serves.
 
     Attributes:
         perception: the pipeline.
-        colours: uint8 [C + 1, 3], row -1 = unknown.
+        corrections: what a person taught this bundle.
+        shown: the last clouds that were labelled with it.
         state: what diagnostics say of it, by key.
     """
 
     perception: Perception
-    colours: NDArray[np.uint8]
+    corrections: Corrections
+    shown: ShownClouds
     state: dict[str, str]
 
 
 def load(
     path: Path,
+    site: Path,
+    banks: Path,
     providers: Sequence[str],
     threads: int,
     warn: Callable[[str], object],
@@ -44,6 +47,8 @@ def load(
     """Load a bundle, and label one small cloud so that the first real one finds all compiled.
 
     Args:
+        path: folder of the bundle.
+        site, banks: folders of what a person teaches it; they need not exist yet.
         providers: wished for; those that are not installed are told to `warn` and left out.
         native_kernel: on the CPU, let the C++ kernel run the sparse networks where it was built.
 
@@ -60,18 +65,24 @@ def load(
     usable = [name for name in dict.fromkeys([*providers, FALLBACK]) if name in installed]
     perception = Perception(path, providers=usable, threads=threads, prefer_native=native_kernel)
     perception(_doll_house())
+    hashed = bundle_hash(perception.info)
+    size = perception.preprocessing.voxel_size
+    corrections = Corrections(perception.untaught, hashed, banks, site, size)
+    if corrections.problem:
+        warn(corrections.problem)
     seconds = perf_counter() - begin
     state = {
         "bundle": str(path),
         "bundle name": perception.info.name,
-        "bundle hash": bundle_hash(perception.info),
+        "bundle hash": hashed,
         "classes": str(len(perception.info.classes)),
         "providers": ", ".join(usable),
         "runner": perception.runner,
         "threads": str(threads),
         "loaded and warmed in [s]": f"{seconds:.2f}",
+        "site": str(site),
     }
-    return Serving(perception, class_colours(perception.info), state)
+    return Serving(perception, corrections, ShownClouds(), state)
 
 
 def _doll_house() -> Cloud:

@@ -1,5 +1,24 @@
-"""Bundle + cloud -> labelled cloud."""
+"""Bundle + cloud -> labelled cloud; and a person's corrections of it."""
 
-from otoc_ros.perception.pipeline import DetectedObject, LabelledCloud, Perception, Understanding
+from otoc_ros.perception.bank import Bank
+from otoc_ros.perception.corrections import Corrections
+from otoc_ros.perception.pipeline import (
+    DetectedObject,
+    LabelledCloud,
+    Perception,
+    SeenCloud,
+    Understanding,
+)
+from otoc_ros.perception.shown import Shown, ShownClouds
 
-__all__ = ["DetectedObject", "LabelledCloud", "Perception", "Understanding"]
+__all__ = [
+    "Bank",
+    "Corrections",
+    "DetectedObject",
+    "LabelledCloud",
+    "Perception",
+    "SeenCloud",
+    "Shown",
+    "ShownClouds",
+    "Understanding",
+]

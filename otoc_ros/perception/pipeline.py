@@ -26,6 +26,7 @@ from otoc_ros.core.propagation import (
     neighbour_graph,
 )
 from otoc_ros.core.supervoxels import pool
+from otoc_ros.perception.bank import Bank
 from otoc_ros.perception.networks import Network
 from otoc_ros.site.bundle import open_bundle
 
@@ -48,6 +49,31 @@ class DetectedObject:
     class_id: int
     score: float
     box: Box
+
+
+@dataclass(frozen=True, eq=False)
+class SeenCloud:
+    """What the networks see in a cloud: V voxels, M super-voxels. Labels follow in no time.
+
+    Attributes:
+        prepared: the cloud as voxels and super-voxels.
+        log_theta: float32 [M, C], mean log-probability of the classes under the U-Net.
+        embedding: float32 [M, d] of unit length, from the relation net.
+        colour: float32 [M, 3], mean colour in 0..1; NaN without colour.
+        offset: float32 [V, 3], metres, from each voxel toward the centre of its object.
+        neighbours: int32 [M, K], the graph.
+        affinity: float32 [M, K], of its edges.
+        milliseconds: time of each stage, by name.
+    """
+
+    prepared: Prepared
+    log_theta: F32
+    embedding: F32
+    colour: F32
+    offset: F32
+    neighbours: I32
+    affinity: F32
+    milliseconds: dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,18 +144,17 @@ class Perception:
                 f"bundle {bundle}: {known['msg']} ({'.'.join(map(str, known['loc']))}, "
                 f"{error.title}); it is of another version of otoc_ros: export it again"
             ) from error
-        self.thing = np.array([known.kind == "thing" for known in opened.info.classes])
         self._unet = Network(opened, "unet.onnx", providers, threads, prefer_native)
         self.runner = self._unet.runner
         # A few thousand rows: the way to an accelerator and back would cost more than it saves.
         self._relation = Network(opened, "relation.onnx", ["CPUExecutionProvider"], threads)
         self._propagator = Network(opened, "propagator.onnx", ["CPUExecutionProvider"], threads)
-        self.prototypes = np.array(
-            json.loads(self._relation.metadata["otoc_prototypes"]), np.float32
-        )
+        prototypes = json.loads(self._relation.metadata["otoc_prototypes"])
+        self.untaught = Bank(opened.info.classes, np.array(prototypes, np.float32))
+        self.thing = self.untaught.thing
 
     def __call__(self, cloud: Cloud, up: NDArray[np.float64] | None = None) -> LabelledCloud:
-        """Label a cloud.
+        """Label a cloud with the bundle's classes.
 
         Args:
             up: float [3], direction that points up in the cloud's frame; None: estimated.
@@ -137,65 +162,92 @@ class Perception:
         Raises:
             InputError: the cloud has no finite point, or is too large for its voxel size.
         """
-        clock = _StageClock()
-        prepared, offset, belief = self.understand(cloud, up, clock)
-        instance, found = cluster_instances(prepared, offset, belief, self.thing, self.clustering)
-        clock.lap("instances")
-        best = belief.argmax(axis=1).astype(np.int32)[prepared.supervoxel]
-        for thing in found:  # its parts settle their class together
-            best[thing.voxels] = thing.class_id
-        return LabelledCloud(
-            class_id=prepared.to_points(best, fill=-1),
-            instance=prepared.to_points(instance, fill=0),
-            confidence=prepared.to_points(belief[prepared.supervoxel, best], fill=0),
-            supervoxel=prepared.to_points(prepared.supervoxel, fill=-1),
-            objects=[_detected(row, thing, prepared) for row, thing in enumerate(found)],
-            milliseconds=clock.finish("labels"),
-        )
+        return self.label(self.see(cloud, up), self.untaught)
 
-    def understand(
-        self,
-        cloud: Cloud,
-        up: NDArray[np.float64] | None = None,
-        clock: _StageClock | None = None,
-    ) -> Understanding:
-        """All but the clustering; arguments and errors as of a call."""
-        clock = clock or _StageClock()
-        prepared = preprocess(cloud, self.preprocessing, up)
-        clock.lap("preprocess")
+    def see(self, cloud: Cloud, up: NDArray[np.float64] | None = None) -> SeenCloud:
+        """What the networks see in a cloud; arguments and errors as of a call."""
+        clock = _StageClock()
+        prepared = preprocess(cloud, self.preprocessing, up, clock.lap)
+
+        def pooled(values: F32) -> F32:
+            return pool(values, prepared.supervoxel, prepared.n_supervoxels)
+
         feeds: dict[str, Any] = {"features": prepared.features}
         if self._unet.maps is not None:
             feeds.update(self._unet.maps(prepared.grid.coords, self.info.levels))
         clock.lap("maps")
         seen = self._unet(feeds)
         clock.lap("unet")
-        feature = pool(seen["feature"], prepared.supervoxel, prepared.n_supervoxels)
-        embedding = self._embed(prepared, feature)
+        feature = pooled(seen["feature"])
+        described = np.concatenate([feature, pooled(prepared.features)], axis=1)
+        embedding = self._relation({"described": described})["embedding"]
         clock.lap("relation")
-        belief = self._propagate(prepared, seen["logits"], feature, embedding)
-        clock.lap("propagation")
-        return Understanding(prepared, seen["offset"], belief)
-
-    def _embed(self, prepared: Prepared, feature: F32) -> F32:
-        """Unit embeddings of super-voxels from their mean features [M, width]: float32 [M, d]."""
-        given = pool(prepared.features, prepared.supervoxel, prepared.n_supervoxels)
-        return self._relation({"described": np.concatenate([feature, given], axis=1)})["embedding"]
-
-    def _propagate(self, prepared: Prepared, logits: F32, feature: F32, embedding: F32) -> F32:
-        """Class probabilities of super-voxels: float32 [M, C]."""
-        log_theta = pool(log_softmax(logits), prepared.supervoxel, prepared.n_supervoxels)
         terms = affinity_terms(prepared, feature, embedding, self.propagation)
         graph = neighbour_graph(terms[0][0], self.propagation.neighbours)
+        affinity = affinities(graph, *terms)
+        log_theta = pooled(log_softmax(seen["logits"]))
+        colour: F32 = np.full((prepared.n_supervoxels, 3), np.nan, np.float32)
+        if prepared.rgb is not None:
+            colour = pooled(prepared.rgb)
+        clock.lap("graph")
+        return SeenCloud(
+            prepared,
+            log_theta,
+            embedding,
+            colour,
+            seen["offset"],
+            graph,
+            affinity,
+            clock.milliseconds,
+        )
+
+    def understand(self, cloud: Cloud, up: NDArray[np.float64] | None = None) -> Understanding:
+        """All but the clustering, with the bundle's classes; arguments and errors as of a call."""
+        seen = self.see(cloud, up)
+        return Understanding(seen.prepared, seen.offset, self._believe(seen, self.untaught))
+
+    def label(self, seen: SeenCloud, bank: Bank) -> LabelledCloud:
+        """Labels of a seen cloud under what a person has taught since the bundle was made.
+
+        Args:
+            bank: of this bundle's classes; `untaught` where nobody taught anything.
+        """
+        clock = _StageClock()
+        prepared = seen.prepared
+        belief = self._believe(seen, bank)
+        clock.lap("propagation")
+        instance, found = cluster_instances(
+            prepared, seen.offset, belief, bank.thing, self.clustering
+        )
+        clock.lap("instances")
+        best = belief.argmax(axis=1).astype(np.int32)[prepared.supervoxel]
+        for thing in found:  # its parts settle their class together
+            best[thing.voxels] = thing.class_id
+        labelled = LabelledCloud(
+            class_id=prepared.to_points(best, fill=-1),
+            instance=prepared.to_points(instance, fill=0),
+            confidence=prepared.to_points(belief[prepared.supervoxel, best], fill=0),
+            supervoxel=prepared.to_points(prepared.supervoxel, fill=-1),
+            objects=[_detected(row, thing, prepared) for row, thing in enumerate(found)],
+            milliseconds=dict(seen.milliseconds),
+        )
+        clock.lap("labels")
+        labelled.milliseconds.update(clock.milliseconds)
+        labelled.milliseconds["total"] = sum(labelled.milliseconds.values())
+        return labelled
+
+    def _believe(self, seen: SeenCloud, bank: Bank) -> F32:
+        """Class probabilities of super-voxels: float32 [M, classes of the bank]."""
         answer = self._propagator(
             {
-                "log_theta": log_theta,
-                "embedding": embedding,
-                "prototypes": self.prototypes,
-                "neighbours": graph,
-                "affinity": affinities(graph, *terms),
+                "log_theta": seen.log_theta,
+                "embedding": seen.embedding,
+                "prototypes": bank.prototypes,
+                "neighbours": seen.neighbours,
+                "affinity": seen.affinity,
             }
         )
-        return answer["probability"]
+        return bank.decide(answer["probability"], answer["similarity"], seen.colour)
 
 
 def _detected(row: int, found: Instance, prepared: Prepared) -> DetectedObject:
@@ -207,18 +259,13 @@ def _detected(row: int, found: Instance, prepared: Prepared) -> DetectedObject:
 
 
 class _StageClock:
-    """Milliseconds between laps."""
+    """Milliseconds from lap to lap."""
 
     def __init__(self) -> None:
-        self._begin = self._last = perf_counter()
-        self._laps: dict[str, float] = {}
+        self._last = perf_counter()
+        self.milliseconds: dict[str, float] = {}
 
     def lap(self, stage: str) -> None:
         now = perf_counter()
-        self._laps[stage] = (now - self._last) * 1e3
+        self.milliseconds[stage] = (now - self._last) * 1e3
         self._last = now
-
-    def finish(self, stage: str) -> dict[str, float]:
-        self.lap(stage)
-        self._laps["total"] = (self._last - self._begin) * 1e3
-        return self._laps

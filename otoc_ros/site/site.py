@@ -18,7 +18,7 @@ from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.errors import InputError
 from otoc_ros.site.classes import MAX_CLASSES, ClassInfo
 from otoc_ros.site.documents import Document, parse, read_document, write_document
-from otoc_ros.site.files import atomic_folder, atomic_write, writing
+from otoc_ros.site.files import atomic_folder, atomic_write, locked_append, writing
 from otoc_ros.site.readers.ply import ply_bytes
 from otoc_ros.site.scene import Scene, SceneMeta, Split, View
 from otoc_ros.site.truth import Truth, write_truth
@@ -72,10 +72,10 @@ class Site:
         config = parse(SiteConfig, values, f"site {path}")
         if (path / "site.yaml").exists():
             raise InputError(f"{path} is a site already; import into it or choose another folder")
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and (not path.is_dir() or _holds_something(path)):
             raise InputError(f"{path} is not an empty folder; choose a new one for the site")
         with writing(path):
-            (path / "scenes").mkdir(parents=True)
+            (path / "scenes").mkdir(parents=True, exist_ok=True)
         write_document(path / "site.yaml", config)
         return Site(path, config)
 
@@ -91,6 +91,23 @@ class Site:
                 f"{path} is not a site: it has no site.yaml; make one with `otoc site`"
             )
         return Site(path, read_document(path / "site.yaml", SiteConfig, newest_format=FORMAT))
+
+    def with_class(self, info: ClassInfo) -> Site:
+        """The site with a class at the end of its table, unless it has one of that name by now.
+
+        All others keep their numbers; two processes that add classes do not lose each other's.
+
+        Raises:
+            InputError: the table is full, or the disk is not writable.
+        """
+        with locked_append(self.path / ".site.lock"):
+            now = Site.open(self.path)
+            if info.name in {known.name for known in now.config.classes}:
+                return now
+            values = {**dict(now.config), "classes": (*now.config.classes, info)}
+            config = parse(SiteConfig, values, f"site {self.path}")
+            write_document(self.path / "site.yaml", config)
+        return Site(self.path, config)
 
     def scenes(self, pattern: str = "*", split: Split | None = None) -> list[Scene]:
         """The scenes whose names match a shell pattern, sorted by name; of one split or of all."""
@@ -173,6 +190,14 @@ class Site:
             _write_views(folder, meta.views, views)
             write_document(folder / "scene.yaml", meta)
         return Scene(path, meta, self.config.classes)
+
+
+def _holds_something(path: Path) -> bool:
+    """Whether a folder holds more than what a site that was cut short in the making leaves."""
+    return any(path.glob("scenes/*")) or any(
+        entry.name != "scenes" and not (entry.name.startswith(".") and entry.suffix == ".tmp")
+        for entry in path.iterdir()
+    )
 
 
 def scan_id(scan: bytes) -> str:

@@ -226,7 +226,7 @@ def test_the_whole_demo(tmp_path: Path) -> None:
     assert live["labelled"] == live["received"] - live["dropped"] >= 1
     assert live["markers"] == live["scored"] == live["labelled"]
     assert live["miou"] is not None
-    assert {"preprocess", "unet", "propagation", "total"} <= set(live["stages"])
+    assert {"supervoxels", "unet", "propagation", "total"} <= set(live["stages"])
     for times in live["stages"].values():
         assert 0 <= times["median"] <= times["p95"]
     assert facts["minutes"] == pytest.approx(facts["clicks"] * 6 / 60, abs=0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -46,14 +47,14 @@ def start(tmp_path: Path) -> Iterator[Starter]:
 
 
 @pytest.fixture
-def start_node(start: Starter) -> Starter:
-    """Starts the perception node with parameters."""
+def start_node(start: Starter, tmp_path: Path) -> Starter:
+    """Starts the perception node with parameters; what it keeps is under `tmp_path / "ros"`."""
 
     def start_with(**parameters: Any) -> Process:
         command = [sys.executable, "-m", "otoc_ros.nodes.perception_node", "--ros-args"]
         for name, value in parameters.items():
             command += ["-p", f"{name}:={value}"]
-        return start(command)
+        return start(command, {**os.environ, "ROS_HOME": str(tmp_path / "ros")})
 
     return start_with
 

@@ -16,6 +16,7 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PointStamped
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
@@ -40,6 +41,8 @@ class Probe(Node):
     def __init__(self) -> None:
         super().__init__("probe")
         self.points = self.create_publisher(PointCloud2, "points", 10)
+        self.clicks = self.create_publisher(PointStamped, "clicked_point", 10)
+        self.click_class = self.create_publisher(String, "/perception_node/click_class", 10)
         self.labels: list[PointCloud2] = []
         self.markers: list[MarkerArray] = []
         self.supervoxels: list[PointCloud2] = []
@@ -74,6 +77,14 @@ class Probe(Node):
         self.wait(self.points.get_subscription_count, "the node to subscribe to points")
         self.points.publish(message)
 
+    def click(self, position: Any, frame: str = "camera", stamp: Any = None) -> None:
+        """Click as RViz's tool does: stamped with the present, where no stamp is given."""
+        self.wait(self.clicks.get_subscription_count, "the node to subscribe to clicks")
+        message = PointStamped(header=Header(frame_id=frame))
+        message.header.stamp = stamp or self.get_clock().now().to_msg()
+        message.point.x, message.point.y, message.point.z = map(float, position)
+        self.clicks.publish(message)
+
     def call(self, kind: Any, service: str, request: Any) -> Any:
         """The answer of one of the node's services."""
         client = self.create_client(kind, f"/perception_node/{service}")
@@ -103,9 +114,9 @@ class Probe(Node):
         request = SetParameters.Request(parameters=[Parameter(name=name, value=given)])
         return self.call(SetParameters, "set_parameters", request).results[0]
 
-    def reload(self) -> Any:
-        """Ask the node to load its bundle again."""
-        return self.call(Trigger, "reload_bundle", Trigger.Request())
+    def trigger(self, service: str) -> Any:
+        """The answer of a std_srvs/Trigger service of the node."""
+        return self.call(Trigger, service, Trigger.Request())
 
     def status(self) -> tuple[int, str, dict[str, str]]:
         """Level, message and values of the newest diagnostics, which are waited for."""

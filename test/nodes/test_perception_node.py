@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from bags import write_bag
 from lifecycle_msgs.msg import State, Transition
 from live import PATIENCE, Probe, Process, as_message
@@ -20,7 +17,6 @@ from visualization_msgs.msg import Marker
 
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.pointcloud2 import UNKNOWN_CLASS, decode_pointcloud2, read_fields
-from otoc_ros.site.bundle import open_bundle, write_bundle
 
 ACTIVE, INACTIVE = State.PRIMARY_STATE_ACTIVE, State.PRIMARY_STATE_INACTIVE
 UNCONFIGURED, FINALIZED = State.PRIMARY_STATE_UNCONFIGURED, State.PRIMARY_STATE_FINALIZED
@@ -190,56 +186,6 @@ def test_broken_clouds_are_counted_and_the_next_one_is_served(
     assert serving.log().count("cloud rejected, unusable points") == 1
 
 
-def test_random_messages_do_no_harm(serving: Process, probe: Probe) -> None:
-    rng = np.random.default_rng(0)
-    for burst in range(4):
-        for _ in range(60):
-            probe.publish(_random_message(rng))
-            time.sleep(0.02)  # faster than that the node drops most of them unseen
-        probe.labels.clear()
-        good = as_message(scene())
-        good.header.frame_id = f"good {burst}"
-
-        def served(frame: str = good.header.frame_id) -> bool:
-            return any(labels.header.frame_id == frame for labels in probe.labels)
-
-        probe.publish(good)
-        probe.wait(served, "labels of the good cloud")
-        for labels in probe.labels:
-            assert len(labels.data) == labels.width * labels.height * labels.point_step
-    assert serving.popen.poll() is None
-    assert "failure" not in serving.log(), serving.log()
-    values = probe.status()[2]
-    assert int(values["rejected"]) + int(values["labelled"]) > 50, "most were never looked at"
-
-
-def _random_message(rng: np.random.Generator) -> PointCloud2:
-    """A small cloud with a few things wrong: fields, sizes, steps, values, byte order."""
-    count = int(rng.integers(1, 300))
-    scale = 10.0 ** rng.integers(-3, 38)
-    xyz = rng.normal(scale=scale, size=(count, 3))
-    xyz[rng.random(count) < 0.1] = rng.choice([np.nan, np.inf, -np.inf, 1e30])
-    message = as_message(Cloud(xyz.astype(np.float32), np.zeros((count, 3))))
-    for _ in range(rng.integers(0, 4)):
-        odd = int(rng.choice([0, 1, 2, 3, 7, 16, 40, 2**31, 2**32 - 1]))
-        what = rng.integers(0, 9)
-        field = message.fields[rng.integers(0, len(message.fields))]
-        if what < 4:
-            name = ("width", "height", "point_step", "row_step")[what]
-            setattr(message, name, odd)
-        elif what == 4:
-            field.offset = odd
-        elif what == 5:
-            field.datatype = odd % 256
-        elif what == 6:
-            field.name = str(rng.choice(["x", "y", "rgba", "r", "unknown", ""]))
-        elif what == 7:
-            message.is_bigendian = not message.is_bigendian
-        else:
-            message.data = message.data[: int(rng.integers(0, len(message.data)))]
-    return message
-
-
 def test_no_inference_without_subscribers(start_node: Any, probe: Probe, tiny_bundle: Path) -> None:
     start_node(bundle=tiny_bundle, autostart="true", reliability="reliable")
     probe.wait_active()
@@ -250,53 +196,6 @@ def test_no_inference_without_subscribers(start_node: Any, probe: Probe, tiny_bu
     probe.wait(lambda: probe.count_subscribers("/perception_node/labels"), "the subscription")
     probe.publish(as_message(scene()))
     probe.wait(lambda: probe.labels, "labels")
-
-
-def test_reload_serves_the_old_bundle_until_the_new_one_is_verified(
-    start_node: Any, probe: Probe, tiny_bundle: Path, tmp_path: Path
-) -> None:
-    import onnx
-
-    bundle = tmp_path / "bundle"
-    shutil.copytree(tiny_bundle, bundle)
-    probe.listen()
-    start_node(bundle=bundle, autostart="true", reliability="reliable")
-    probe.wait_active()
-    old = probe.status()[2]["bundle hash"]
-
-    damaged = (bundle / "unet.onnx").read_bytes()
-    (bundle / "unet.onnx").write_bytes(damaged[:1000])
-    answer = probe.reload()
-    assert not answer.success and "unet.onnx" in answer.message
-    probe.publish(as_message(scene()))
-    probe.wait(lambda: probe.labels, "labels by the old bundle")
-    assert probe.status()[2]["bundle hash"] == old
-
-    opened = open_bundle(tiny_bundle)
-    files = {name: opened.read(name) for name in opened.info.files}
-    model = onnx.load_from_string(files["propagator.onnx"])
-    model.doc_string = "another one"
-    files["propagator.onnx"] = model.SerializeToString()
-    shutil.rmtree(bundle)
-    write_bundle(bundle, opened.info, files)
-    answer = probe.reload()
-    assert answer.success, answer.message
-    assert probe.status()[2]["bundle hash"] != old
-    probe.wait(lambda: probe.infos[-1]["bundle_hash"] != old, "the new label info")
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_it_well_in_the_middle_of_inference(
-    serving: Process, probe: Probe, number: int
-) -> None:
-    rng = np.random.default_rng(0)
-    large = Cloud(rng.uniform(-20, 20, (400_000, 3)), rng.integers(0, 256, (400_000, 3)))
-    probe.publish(as_message(large))
-    probe.wait(lambda: int(probe.status()[2]["received"]) == 1, "the cloud to arrive")
-    begin = time.monotonic()
-    assert serving.end(number) == 0
-    assert time.monotonic() - begin < 5
-    assert "Traceback" not in serving.log()
 
 
 def test_a_parameter_out_of_range_is_one_line(start_node: Any) -> None:

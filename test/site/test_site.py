@@ -191,3 +191,11 @@ def test_any_points_come_back(
     site = Site.create(tmp_path_factory.mktemp("s") / "site", "s", parse_classes("a"), 0.05)
     scene = site.add_scene("scan", Cloud(np.array(points, np.float32)))
     np.testing.assert_array_equal(scene.cloud().xyz, np.array(points, np.float32))
+
+
+def test_two_who_add_classes_do_not_lose_each_others(site: Site) -> None:
+    crate, jar = (info.model_copy(update={"kind": "stuff"}) for info in parse_classes("crate,jar"))
+    site.with_class(crate)
+    both = site.with_class(jar)  # by one who has not heard of the first
+    assert both.config.classes == (*site.config.classes, crate, jar)
+    assert both.with_class(crate).config == Site.open(site.path).config == both.config
