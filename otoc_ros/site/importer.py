@@ -5,20 +5,33 @@ Importing the same source twice changes nothing, so an interrupted import is sim
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.errors import InputError
 from otoc_ros.site.classes import ClassInfo, class_id
+from otoc_ros.site.files import atomic_write
+from otoc_ros.site.fusing.drive import UpOf, fuse_views
+from otoc_ros.site.fusing.upright import Up
+from otoc_ros.site.fusing.views import Break, PosedView
 from otoc_ros.site.readers import read_cloud_and_truth
 from otoc_ros.site.readers.ply import ply_bytes
 from otoc_ros.site.scene import Scene, Split, Vector
 from otoc_ros.site.site import Site, scan_id
 from otoc_ros.site.truth import Truth
+
+SPACING = 0.4  # voxels of the site between fused points: training keeps no more
+FINEST = 0.01  # metres; depth cameras measure nothing finer
+SCENE_SIZE = 15.0  # metres that a person overlooks
+
+Poses = Literal["tf", "odometry"]
+Progress = Callable[[Iterator[PosedView | Break]], Iterable[PosedView | Break]]
 
 
 class Imported(NamedTuple):
@@ -74,6 +87,53 @@ def import_bag(
         yield _add(site, f"{name}_{number:04d}", cloud, None, split, up, source)
 
 
+def import_drive(
+    site: Site,
+    path: Path,
+    name: str,
+    *,
+    poses: Poses,
+    topics: Sequence[str],
+    every: float = 0.0,
+    split: Split = "train",
+    up: Vector | None = None,
+    size: float = SCENE_SIZE,
+    progress: Progress = iter,
+) -> Iterator[Imported]:
+    """Fuse the clouds of a bag into few scenes: NAME_00, NAME_01 …
+
+    Scenes keep some raw views with their poses. Points lie `SPACING` of the site's voxel apart.
+
+    Args:
+        poses: "tf": from /tf and /tf_static; "odometry": by registering the clouds of `topics[0]`.
+        topics: one or more, of clouds.
+        every: least seconds between two clouds of a topic.
+        up: in the frame map, odom or whatever the clouds are fused in.
+        size: metres, the largest extent of a scene on the ground.
+        progress: wraps the stream of views.
+
+    Raises:
+        InputError: the bag cannot be read (on), no cloud has a pose, or another scan has a scene's
+            name; the scenes yielded before are in the site.
+    """
+    # Imported here: a robot that opens bundles needs no bag library.
+    from otoc_ros.site.fusing.recording import Recording
+
+    recording = Recording(path, topics, every, poses)
+    given = None if up is None else Up(np.array(up), "given")
+    yield from _add_fused(
+        site,
+        name,
+        progress(recording.views()),
+        up_of=lambda cloud: given or recording.up(cloud),
+        split=split,
+        size=size,
+        source=f"{path.name}, {' '.join(topics)}",
+    )
+    if said := recording.summary():
+        yield Imported(name, 0, said)
+
+
 def merge_site(site: Site, other: Site) -> Iterator[Imported]:
     """Add the scenes of another site that this one lacks, and all clicks that it lacks, by id.
 
@@ -116,6 +176,7 @@ def _add(
     split: Split,
     up: Vector | None,
     source: str,
+    views: Sequence[tuple[Cloud, NDArray[Any]]] = (),
 ) -> Imported:
     finite = np.flatnonzero(np.isfinite(cloud.xyz).all(axis=1))
     left_out = len(cloud) - len(finite)
@@ -129,9 +190,56 @@ def _add(
             f"site {site.path} has another scan called {name}; choose a name with --name"
         )
     truth = None if truth is None else truth.take(finite)
-    site.add_scene(name, cloud, split=split, up=up, source=source, truth=truth)
+    site.add_scene(name, cloud, split=split, up=up, source=source, truth=truth, views=views)
     note = f"new, {left_out:,} missing returns left out" if left_out else "new"
     return Imported(name, len(cloud), note)
+
+
+def _add_fused(
+    site: Site,
+    name: str,
+    views: Iterable[PosedView | Break],
+    *,
+    up_of: UpOf,
+    split: Split,
+    size: float,
+    source: str,
+) -> Iterator[Imported]:
+    edge = max(SPACING * site.config.voxel_size, FINEST)
+    with TemporaryDirectory(prefix=".fusing-", dir=site.path) as aside:
+        scans = fuse_views(views, Path(aside), edge=edge, size=size, up_of=up_of)
+        for number, scan in enumerate(scans):
+            moved = f", less {scan.origin.tolist()} m" if scan.origin.any() else ""
+            done = _add(
+                site,
+                f"{name}_{number:02d}",
+                scan.cloud,
+                None,
+                split,
+                _vector(scan.up.vector),
+                f"{source}: {scan.fused} views fused{moved}",
+                scan.views,
+            )
+            said = f"{done.note}; {scan.fused} views fused, {len(scan.views)} kept raw"
+            shown = _show_up(site.scene(done.scene), scan.cloud, scan.up)
+            yield done._replace(note="; ".join(filter(None, (said, shown, scan.note))))
+
+
+def _show_up(scene: Scene, cloud: Cloud, up: Up) -> str:
+    """Draw up.png beside a scan; what to tell about it."""
+    told = f"up {np.round(up.vector + 0.0, 2).tolist()}, {up.origin}"
+    try:
+        from otoc_ros.site.fusing.picture import up_picture
+
+        atomic_write(scene.path / "up.png", up_picture(cloud, up.vector, told))
+    except ModuleNotFoundError:
+        return f"{told} (pip install 'otoc_ros[import]' for a picture)"
+    return f"{told}, see {scene.path / 'up.png'}"
+
+
+def _vector(up: NDArray[Any]) -> Vector:
+    x, y, z = (float(part) for part in up)
+    return x, y, z
 
 
 def _rows_of_classes(site: Site, other: Site) -> list[int]:
