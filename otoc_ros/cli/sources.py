@@ -56,12 +56,46 @@ def scans_of(site: Site, source: Path, wanted: Wanted) -> Iterator[Imported]:
         if wanted.name or wanted.up or of_bags:
             raise InputError("options but SITE and SOURCE do not apply to another site")
         yield from track(merge_site(site, Site.open(source)), "merging")
+    elif source.is_dir():
+        yield from _scans_of_folder(site, source, name, wanted)
     elif of_bags:
         raise InputError(f"{', '.join(of_bags)} are for bags, and {source} is none")
-    elif source.is_dir():
-        raise InputError(f"{source} is neither a rosbag2 (metadata.yaml) nor a site (site.yaml)")
     else:
         yield import_cloud(site, source, name, split=wanted.split, up=wanted.up)
+
+
+def _scans_of_folder(site: Site, folder: Path, name: str, wanted: Wanted) -> Iterator[Imported]:
+    from otoc_ros.cli.console import track
+    from otoc_ros.core.errors import InputError
+    from otoc_ros.site.datasets import labelled_scans
+    from otoc_ros.site.datasets.rgbd import is_rgbd, posed_images
+    from otoc_ros.site.datasets.semantic_kitti import is_semantic_kitti, posed_turns
+    from otoc_ros.site.importer import SCENE_SIZE, import_labelled, import_posed_folder
+
+    if wanted.topics or wanted.every or wanted.fuse == "odometry":
+        raise InputError("--topic, --every and --fuse odometry are for bags")
+    if is_rgbd(folder) or (is_semantic_kitti(folder) and wanted.fuse == "tf"):
+        views = posed_images(folder) if is_rgbd(folder) else posed_turns(folder)
+        yield from import_posed_folder(
+            site,
+            folder,
+            name,
+            track(views, f"fusing {folder.name}"),
+            split=wanted.split,
+            up=wanted.up,
+            size=wanted.size or SCENE_SIZE,
+        )
+        return
+    scans = labelled_scans(folder)
+    if scans is None:
+        raise InputError(
+            f"{folder} is neither a rosbag2 (metadata.yaml), nor a site (site.yaml), nor a folder "
+            "of TUM, Redwood, ScanNet, S3DIS or SemanticKITTI; see docs/import.md"
+        )
+    if wanted.up or wanted.size or wanted.fuse != "none":
+        raise InputError(f"--up, --size and --fuse do not apply to {folder}: z is up in it")
+    scenes = import_labelled(site, scans, wanted.name, split=wanted.split)
+    yield from track(scenes, f"importing {folder.name}")
 
 
 def _scans_of_bag(site: Site, bag: Path, name: str, wanted: Wanted) -> Iterator[Imported]:

@@ -13,9 +13,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from otoc_ros.core.cloud import Cloud
+from otoc_ros.core.cloud import Cloud, estimate_up
 from otoc_ros.core.errors import InputError
 from otoc_ros.site.classes import ClassInfo, class_id
+from otoc_ros.site.datasets.labelled import LabelledScan
 from otoc_ros.site.files import atomic_write
 from otoc_ros.site.fusing.drive import UpOf, fuse_views
 from otoc_ros.site.fusing.upright import Up
@@ -132,6 +133,53 @@ def import_drive(
     )
     if said := recording.summary():
         yield Imported(name, 0, said)
+
+
+def import_posed_folder(
+    site: Site,
+    folder: Path,
+    name: str,
+    views: Iterable[PosedView | Break],
+    *,
+    split: Split = "train",
+    up: Vector | None = None,
+    size: float = SCENE_SIZE,
+) -> Iterator[Imported]:
+    """Fuse the views of a data set's folder, as `import_drive` does with a bag.
+
+    Up is estimated from the fused surfaces unless it is given.
+    """
+    given = None if up is None else Up(np.array(up), "given")
+
+    def up_of(cloud: Cloud) -> Up:
+        return given or Up(estimate_up(cloud.xyz), "estimated from the surfaces")
+
+    yield from _add_fused(
+        site, name, views, up_of=up_of, split=split, size=size, source=folder.resolve().name
+    )
+
+
+def import_labelled(
+    site: Site, scans: Iterable[LabelledScan], name: str = "", *, split: Split = "train"
+) -> Iterator[Imported]:
+    """Add the scans of a data set with their labels as truth, as far as the site has the classes.
+
+    Raises:
+        InputError: a scan cannot be read, another scan has its name, or the site has none of the
+            labelled classes.
+    """
+    up = (0.0, 0.0, 1.0)
+    for scan in scans:
+        truth, lacking = scan.truth(site.config.classes)
+        if truth is not None and lacking and (truth.semantic < 0).all():
+            raise InputError(
+                f"{scan.name} has labels of {', '.join(lacking)} and {site.path} none of these "
+                "classes; add them to its site.yaml"
+            )
+        called = "_".join(filter(None, (name, scan.name)))
+        done = _add(site, called, scan.cloud, truth, split, up, scan.name)
+        note = f"; unknown to the site: {', '.join(lacking)}" if lacking else ""
+        yield done._replace(note=done.note + note)
 
 
 def merge_site(site: Site, other: Site) -> Iterator[Imported]:
