@@ -34,7 +34,8 @@ def scans_of(site: Site, source: Path, wanted: Wanted) -> Iterator[Imported]:
     """
     from otoc_ros.cli.console import track
     from otoc_ros.core.errors import InputError
-    from otoc_ros.site.importer import import_cloud, merge_site
+    from otoc_ros.site.importer import import_cloud
+    from otoc_ros.site.merging import merge_site
     from otoc_ros.site.readers.bag import is_bag
     from otoc_ros.site.site import Site
 

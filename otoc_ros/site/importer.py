@@ -1,4 +1,4 @@
-"""Bringing scans into a site: cloud files, recordings, and other sites.
+"""Bringing scans into a site: cloud files, recordings, folders of data sets.
 
 Importing the same source twice changes nothing, so an interrupted import is simply started again.
 """
@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from otoc_ros.core.cloud import Cloud, estimate_up
 from otoc_ros.core.errors import InputError
-from otoc_ros.site.classes import ClassInfo, class_id
 from otoc_ros.site.datasets.labelled import LabelledScan
 from otoc_ros.site.files import atomic_write
 from otoc_ros.site.fusing.drive import UpOf, fuse_views
 from otoc_ros.site.fusing.upright import Up
-from otoc_ros.site.fusing.views import Break, PosedView
+from otoc_ros.site.fusing.views import Break, PosedView, returns
 from otoc_ros.site.readers import read_cloud_and_truth
 from otoc_ros.site.readers.ply import ply_bytes
 from otoc_ros.site.scene import Scene, Split, Vector
@@ -58,7 +57,9 @@ def import_cloud(
     imported = _add(site, name, cloud, truth, split, up, path.name)
     if imported.points == 0:
         raise InputError(f"{path} has no finite point (of {len(cloud)}); record it again")
-    return imported
+    direction = Up(np.array(up), "given") if up else Up(estimate_up(cloud.xyz), "estimated")
+    shown = _show_up(site.scene(name), returns(cloud), direction)
+    return imported._replace(note=f"{imported.note}; {shown}")
 
 
 def import_bag(
@@ -182,24 +183,6 @@ def import_labelled(
         yield done._replace(note=done.note + note)
 
 
-def merge_site(site: Site, other: Site) -> Iterator[Imported]:
-    """Add the scenes of another site that this one lacks, and all clicks that it lacks, by id.
-
-    Raises:
-        InputError: the other site has classes that this one lacks, or one of them is damaged.
-    """
-    rows = _rows_of_classes(site, other)
-    mine = {scene.meta.id: scene for scene in site.scenes()}
-    for theirs in other.scenes():
-        scene = mine.get(theirs.meta.id)
-        note = ""
-        if scene is None:
-            scene = _copy(site, theirs, rows)
-            note = "new, "
-        added = scene.append_clicks(theirs.events())
-        yield Imported(scene.name, scene.meta.points, f"{note}{added} new clicks")
-
-
 def parse_axis(text: str) -> Vector:
     """The direction of `x`, `-x`, `+y` …; InputError for anything else."""
     known: dict[str, Vector] = {
@@ -288,42 +271,3 @@ def _show_up(scene: Scene, cloud: Cloud, up: Up) -> str:
 def _vector(up: NDArray[Any]) -> Vector:
     x, y, z = (float(part) for part in up)
     return x, y, z
-
-
-def _rows_of_classes(site: Site, other: Site) -> list[int]:
-    """For each class of the other site its row in this one."""
-    lacking = [c for c in other.config.classes if c.name not in _names(site.config.classes)]
-    if lacking:
-        missing = ", ".join(f"{c.name}:{c.kind}" for c in lacking)
-        raise InputError(
-            f"{other.path} has classes that {site.path} lacks: {missing}; add them to "
-            f"{site.path / 'site.yaml'}"
-        )
-    return [class_id(site.config.classes, c.name) for c in other.config.classes]
-
-
-def _copy(site: Site, scene: Scene, rows: list[int]) -> Scene:
-    truth = scene.truth()
-    if truth is not None:
-        table = np.array([*rows, -1], dtype=np.int32)  # the last row serves -1
-        truth = Truth(table[truth.semantic], truth.instance)
-    taken = {known.name for known in site.scenes()}
-    name, number = scene.name, 2
-    while name in taken:
-        name, number = f"{scene.name}_{number}", number + 1
-    return site.add_scene(
-        name,
-        scene.cloud(),
-        split=scene.meta.split,
-        up=scene.meta.up,
-        source=scene.meta.source,
-        truth=truth,
-        views=[
-            (scene.view_cloud(row), np.array(view.pose))
-            for row, view in enumerate(scene.meta.views)
-        ],
-    )
-
-
-def _names(classes: tuple[ClassInfo, ...]) -> set[str]:
-    return {known.name for known in classes}

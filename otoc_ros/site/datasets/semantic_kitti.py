@@ -106,10 +106,10 @@ def posed_turns(folder: Path) -> Iterator[PosedView]:
 
 def _cloud(file: Path) -> Cloud:
     with reading(file, "KITTI scan"):
-        values = np.fromfile(file, "<f4")
-        if len(values) % 4:
-            raise InputError(f"its {len(values)} numbers are no rows of x y z remission")
-        return Cloud(values.reshape(-1, 4)[:, :3])
+        size = file.stat().st_size
+        if size % 16:
+            raise InputError(f"its {size} bytes are no rows of x y z remission; copy it again")
+        return Cloud(np.fromfile(file, "<f4").reshape(-1, 4)[:, :3])
 
 
 def _pose(numbers: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -31,7 +31,11 @@ def up_picture(cloud: Cloud, up: NDArray[Any], caption: str) -> bytes:
 
     xyz = cloud.xyz.astype(np.float64) @ rotation_to_z(up).T
     rgb = cloud.rgb if cloud.rgb is not None else _height_colours(xyz[:, 2])
-    panels = [_panel(xyz[:, [0, 2]], -xyz[:, 1], rgb), _panel(xyz[:, :2], xyz[:, 2], rgb)]
+    open_top = xyz[:, 2] <= np.percentile(xyz[:, 2], 90)  # a ceiling would hide the room
+    panels = [
+        _panel(xyz[:, [0, 2]], -xyz[:, 1], rgb),
+        _panel(xyz[open_top, :2], xyz[open_top, 2], rgb[open_top]),
+    ]
     image = Image.fromarray(np.concatenate(panels, axis=1))
     draw = ImageDraw.Draw(image)
     draw.line((12, 90, 12, 40), fill=INK, width=3)
