@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import shutil
 import subprocess
 import sys
@@ -43,6 +42,7 @@ from otoc_ros.site.site import Site
 STORE = get_typestore(Stores.ROS2_JAZZY)
 WIDTH, HEIGHT = 640, 480
 RATE = 3.0  # clouds a second: a person who walks through a room with a camera
+PATH = 100  # views of the whole walk
 EDGE = 0.02  # metres between fused points, and Open3D's voxels: 0.4 of a site's 5 cm
 LIDAR_EDGE = 0.04
 VISIBLE = 100  # pixels from which an object would be clicked
@@ -50,7 +50,7 @@ VISIBLE = 100  # pixels from which an object would be clicked
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a path of 40 views instead of 100")
+    parser.add_argument("--quick", action="store_true", help="the first 30 views of 100")
     parser.add_argument("--json", type=Path, help="where to write the results")
     parser.add_argument("--seed", type=int, default=0, help="of the room")
     parser.add_argument("--split", default="val", help="split of the simulated rooms")
@@ -84,7 +84,7 @@ def main() -> None:
 
 def measure(args: argparse.Namespace, work: Path) -> dict:
     """Every run, one after the other."""
-    path = simulated(args, 40 if args.quick else 100)
+    path = simulated(args, 30 if args.quick else PATH)
     surface = Surface(path["triangles"])
     engines = against_open3d(path, surface)
     print("engines", json.dumps(engines), flush=True)
@@ -107,7 +107,7 @@ def measure(args: argparse.Namespace, work: Path) -> dict:
     shutil.rmtree(lidar)
     every_other = np.arange(WIDTH * HEIGHT).reshape(HEIGHT, WIDTH)[::2, ::2].ravel()
     small, rgb = path["views"][:, every_other], path["rgb"][:, every_other]
-    for laps in (1, 2, 5):
+    for laps in (1, 4):
         there = np.arange(len(small))
         order = np.concatenate([there if lap % 2 == 0 else there[::-1] for lap in range(laps)])
         bag = write_bag(work / f"laps_{laps}", small, rgb, path["poses"], order)
@@ -120,33 +120,43 @@ def measure(args: argparse.Namespace, work: Path) -> dict:
 
 
 def simulated(args: argparse.Namespace, count: int) -> dict[str, np.ndarray]:
-    """A camera's and a lidar's views along one path, the poses they had, the room's triangles."""
-    cached = args.cache / f"path-{generator_hash()[:12]}-{args.split}-{args.seed}-{count}.npz"
-    if not cached.exists():
-        layout, scene, rng = prepare(args.seed, args.split, 0, None)
-        poses = camera_path(layout, scene, rng, count, turns=1.5)
-        shutter = Shutter(scene, Camera(WIDTH, HEIGHT), rng)
-        frames = [shutter.take(pose) for pose in poses]
-        body = np.array([level(pose) for pose in poses])
+    """A camera's and a lidar's views along one path, the poses they had, the room's triangles.
+
+    Every view has random numbers of its own and is cached, so that a run can be resumed.
+    """
+    layout, scene, rng = prepare(args.seed, args.split, 0, None)
+    poses = camera_path(layout, scene, rng, PATH, turns=1.5)[:count]
+    folder = args.cache / f"path-{generator_hash()[:12]}-{args.split}-{args.seed}"
+    folder.mkdir(exist_ok=True)
+    for number, pose in enumerate(poses):
+        cached = folder / f"{number:03d}.npz"
+        if cached.exists():
+            continue
+        own = np.random.default_rng([args.seed, number])
+        frame = Shutter(scene, Camera(WIDTH, HEIGHT), own).take(pose)
+        body = level(pose)
+        unfinished = cached.with_suffix(".part.npz")
         np.savez(
-            cached,
-            views=np.array([frame.cloud.xyz for frame in frames]),
-            rgb=np.array([frame.cloud.rgb for frame in frames]),
-            semantic=np.array([frame.semantic for frame in frames]).astype(np.int16),
-            instance=np.array([frame.instance for frame in frames]).astype(np.int16),
-            poses=np.array(poses),
+            unfinished,
+            views=frame.cloud.xyz,
+            rgb=frame.cloud.rgb,
+            semantic=frame.semantic.astype(np.int16),
+            instance=frame.instance.astype(np.int16),
+            poses=pose,
             body=body,
-            turns=np.array([lidar_turn(scene, pose, rng) for pose in body]),
-            triangles=np.concatenate(
-                [
-                    placed.to_room(local)
-                    for placed in layout.placed
-                    for local, _ in placed.piece.parts
-                ]
-            ).astype(np.float32),
+            turns=lidar_turn(scene, body, own),
         )
-    with np.load(cached) as saved:
-        return dict(saved)
+        unfinished.rename(cached)
+    columns: dict[str, list[np.ndarray]] = {}
+    for number in range(count):
+        with np.load(folder / f"{number:03d}.npz") as saved:
+            for name in saved.files:
+                columns.setdefault(name, []).append(saved[name])
+    triangles = [
+        placed.to_room(local) for placed in layout.placed for local, _ in placed.piece.parts
+    ]
+    path = {name: np.array(values) for name, values in columns.items()}
+    return path | {"triangles": np.concatenate(triangles).astype(np.float32)}
 
 
 def level(pose: np.ndarray) -> np.ndarray:
@@ -318,7 +328,9 @@ def child(site: str, bag: str, fuse: str) -> None:
         for done in import_drive(opened, Path(bag), "drive", poses=fuse, topics=[topic.name])
     ]
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Of this process alone: what getrusage tells is inherited from the parent.
+    status = Path("/proc/self/status").read_text()
+    peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
     print(
         json.dumps(
             {

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from otoc_ros.core.cloud import Cloud, estimate_up
 from otoc_ros.core.errors import InputError
 from otoc_ros.site.datasets.labelled import LabelledScan
-from otoc_ros.site.files import atomic_write
+from otoc_ros.site.files import atomic_write, writing
 from otoc_ros.site.fusing.drive import UpOf, fuse_views
 from otoc_ros.site.fusing.upright import Up
 from otoc_ros.site.fusing.views import Break, PosedView, returns
@@ -237,7 +237,7 @@ def _add_fused(
     source: str,
 ) -> Iterator[Imported]:
     edge = max(SPACING * site.config.voxel_size, FINEST)
-    with TemporaryDirectory(prefix=".fusing-", dir=site.path) as aside:
+    with writing(site.path), TemporaryDirectory(prefix=".fusing-", dir=site.path) as aside:
         scans = fuse_views(views, Path(aside), edge=edge, size=size, up_of=up_of)
         for number, scan in enumerate(scans):
             moved = f", less {scan.origin.tolist()} m" if scan.origin.any() else ""

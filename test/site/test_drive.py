@@ -211,17 +211,33 @@ def test_map_coordinates_of_kilometres(tmp_path: Path) -> None:
             pose = camera.copy()
             pose[:3, 3] += shift
             yield PosedView(number, "a", pose, lambda camera=camera: seen(camera, rng))
-            if number == 5:
+            if number in (5, 6):
                 yield Break("told")
 
     scans = list(fuse_views(views(), tmp_path, edge=0.02, size=15, up_of=lambda _: Z))
-    assert [scan.note for scan in scans] == ["told", ""]
+    assert [scan.note for scan in scans] == ["told", "told"]
     for scan in scans:
         assert off_surface(scan.cloud.xyz + (scan.origin - shift)).mean() < 0.004
         for raw, pose in scan.views:
             world = raw.xyz @ pose[:3, :3].T + pose[:3, 3] + (scan.origin - shift)
             assert off_surface(world).mean() < 0.01
     assert np.ptp(ROOM, axis=0).max() == 4
+
+
+def test_stretches_of_a_view_or_two_are_no_scans(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+
+    def views():  # type: ignore[no-untyped-def]
+        for number, body in enumerate(bodies(4)):
+            pose = body @ MOUNT
+            yield PosedView(number, "a", pose, lambda pose=pose: seen(pose, rng))
+            yield Break(f"lost at {number} s")
+
+    with pytest.raises(InputError, match=r"lost at 0 s; lost at 1 s.*record clouds more often"):
+        list(fuse_views(views(), tmp_path, edge=0.02, size=15, up_of=lambda _: Z))
+    one = [next(views())]
+    (scan,) = fuse_views(one, tmp_path, edge=0.02, size=15, up_of=lambda _: Z)
+    assert scan.fused == 1 and len(scan.cloud) > 500
 
 
 def test_gravity() -> None:

@@ -14,10 +14,11 @@ from otoc_ros.core.errors import InputError
 from otoc_ros.site.fusing.tiles import OVERLAP, tiles
 from otoc_ros.site.fusing.transforms import Pose
 from otoc_ros.site.fusing.upright import Up
-from otoc_ros.site.fusing.views import Break, KeyViews, PosedView, ViewShelf, read_kept, returns
+from otoc_ros.site.fusing.views import Break, KeyViews, PosedView, ViewShelf, read_kept
 from otoc_ros.site.fusing.voxel_map import VoxelMap
 
 CONFIRMED = 2  # views that must have seen a point
+FEWEST_VIEWS = 3  # of a stretch between two breaks that is worth a scan
 FAR = 1000.0  # metres; coordinates larger than this lose millimetres in float32
 
 UpOf = Callable[[Cloud], Up]
@@ -61,10 +62,11 @@ def fuse_views(
     """
     if size < 2 * OVERLAP:
         raise InputError(f"--size is {size:g} m; give at least {2 * OVERLAP:g}")
-    drive = _Drive(ViewShelf(folder), edge)
-    failure: InputError | None = None
     source = iter(views)
-    while failure is None:
+    shelf = ViewShelf(folder)
+    drive, told, broken, scans = _Drive(shelf, edge), "", False, 0
+    failure: InputError | None = None
+    while True:
         try:
             view = next(source, None)
             if isinstance(view, PosedView):
@@ -72,12 +74,23 @@ def fuse_views(
                 continue
         except InputError as error:
             view, failure = None, error
-        yield from drive.scans(size, up_of, view.reason if view else "")
-        drive = _Drive(ViewShelf(folder), edge)
+        broken |= view is not None
+        told = "; ".join(filter(None, (told, view.reason if view else "")))
+        if not broken or drive.fused >= FEWEST_VIEWS:
+            for scan in drive.scans(size, up_of, told):
+                scans += 1
+                yield scan
+            told = ""
+        shelf.clear()
+        if failure is not None:
+            raise failure
         if view is None:
             break
-    if failure is not None:
-        raise failure
+        drive = _Drive(shelf, edge)
+    if told and not scans:
+        raise InputError(
+            f"{told}; never {FEWEST_VIEWS} views in a row; record clouds more often, or /tf"
+        )
 
 
 class _Drive:
@@ -88,12 +101,15 @@ class _Drive:
         self._key_views = KeyViews()
         self._map: VoxelMap | None = None
 
+    @property
+    def fused(self) -> int:
+        """How many views are in the map."""
+        return 0 if self._map is None else self._map.views
+
     def see(self, view: PosedView) -> None:
         if not self._key_views.take(view):
             return
-        cloud = returns(view.cloud())
-        if not len(cloud):
-            return
+        cloud = view.cloud()
         if self._map is None:
             start = view.pose[:3, 3]
             origin = np.round(start) if np.linalg.norm(start) > FAR else np.zeros(3)
@@ -115,7 +131,6 @@ class _Drive:
                 raw = [(read_kept(view), _shifted(view.pose, origin)) for view in kept]
                 part = cloud.take(np.flatnonzero(tile.holds(cloud.xyz)))
                 yield FusedScan(part, raw, up, origin, fused, note)
-        self._shelf.clear()
 
 
 def _shifted(pose: Pose, origin: NDArray[np.float64]) -> Pose:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.site.fusing.transforms import Pose
 
-FEWEST_INLIERS = 0.5  # share of a view's points that must meet the map
+FEWEST_INLIERS = 0.6  # share of a view's points that must meet the map
 LARGEST_STEP = 1.0  # metres from one cloud to the next, or a quarter of what the sensor sees
 LARGEST_TURN = np.deg2rad(40.0)
 FEWEST_POINTS = 200
@@ -58,7 +58,8 @@ class Odometry:
             )
             pose = np.array(result.T_target_source)
             moved = np.linalg.inv(self._pose) @ pose
-            if result.num_inliers < FEWEST_INLIERS * source.size() or not self._possible(moved):
+            met = result.num_inliers >= FEWEST_INLIERS * source.size()
+            if not (result.converged and met and self._possible(moved)):
                 return None
             self._pose, self._motion = pose, moved
         self._map.insert(source, self._pose)

@@ -86,11 +86,15 @@ class ViewShelf:
 
     def offer(self, view: PosedView, cloud: Cloud) -> None:
         """Keep a view if none like it is kept."""
+        seen = returns(cloud.take(np.arange(0, len(cloud), len(cloud) // 2000 + 1)))
+        if not len(seen):
+            return
         place = np.floor(view.pose[:3, 3] / CELL)
-        look = np.rint(1.3 * view.pose[:3, :3] @ _middle(cloud))  # one of 26 directions
+        look = np.rint(1.3 * view.pose[:3, :3] @ _middle(seen))  # one of 26 directions
         key = (view.sensor, (*place.tolist(), *look.tolist()))
         if key in self._kept:
             return
+        cloud = returns(cloud)
         file = self._folder / f"{len(self._kept):06d}.ply"
         atomic_write(file, ply_bytes(cloud))
         sample = cloud.xyz[:: len(cloud) // SAMPLE + 1].astype(np.float64)
@@ -128,7 +132,7 @@ def returns(cloud: Cloud) -> Cloud:
 
 def _middle(cloud: Cloud) -> NDArray[np.float64]:
     """Unit direction in which a sensor sees most; a lidar all round sees none in particular."""
-    direction = cloud.xyz[:: len(cloud) // 2000 + 1].astype(np.float64)
+    direction = cloud.xyz.astype(np.float64)
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     mean = direction.mean(0)
     length = np.linalg.norm(mean)
