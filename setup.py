@@ -77,6 +77,13 @@ setup(
             "pillow>=10.1",
         ],
         "label": ["viser>=1.1"],
+        # Odometry, pictures, LAS, LAZ and E57 of `otoc import`.
+        "import": [
+            "laspy[lazrs]>=2.5",
+            "pillow>=10.1",
+            "pye57>=0.4; platform_machine == 'x86_64'",
+            "small_gicp>=1.0",
+        ],
         # ROS 2 Jazzy from unofficial wheels, where no ROS 2 is installed.
         "ros-dev": [
             "ros-jazzy-ament-index-python",

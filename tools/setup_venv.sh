@@ -35,7 +35,7 @@ fi
 
 numpy="${NUMPY:-$([[ "$ros" == wheels ]] && echo 2 || echo 1)}" # ROS builds its messages on NumPy 1
 [[ "$numpy" == [12] ]] || fail "NUMPY is $numpy; set it to 1 or 2"
-extras="train,cpu,label,test"
+extras="train,cpu,label,import,test"
 [[ "$ros" != wheels ]] || extras="$extras,ros-dev"
 
 version="$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"

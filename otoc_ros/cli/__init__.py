@@ -24,7 +24,14 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 
 # Where setup.py lists what only some commands need; the rest is needed for training.
-_EXTRAS = {"onnxruntime": "cpu", "viser": "label"}
+_EXTRAS = {
+    "onnxruntime": "cpu",
+    "viser": "label",
+    "small_gicp": "import",
+    "laspy": "import",
+    "lazrs": "import",
+    "pye57": "import",
+}
 
 # Recent releases of typer bring their own copy of click: its errors are reached through typer.
 _UsageError: Any = typer.BadParameter.__mro__[1]

@@ -102,10 +102,10 @@ def _bundle(path: Path) -> None:
 
 
 def _bag(path: Path) -> None:
-    from otoc_ros.site.readers.bag import cloud_topics
+    from otoc_ros.site.readers.bag import all_topics
 
-    rows = [(t.name, t.messages, f"{t.rate:.2f}") for t in cloud_topics(path)]
-    _table("topics of clouds", ("topic", "clouds", "Hz"), rows)
+    rows = [(t.name, t.type, t.messages, f"{t.rate:.2f}") for t in all_topics(path)]
+    _table("topics", ("topic", "type", "messages", "Hz"), rows)
 
 
 def _cloud(path: Path) -> None:

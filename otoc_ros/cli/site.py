@@ -11,6 +11,14 @@ import typer
 SitePath = Annotated[Path, typer.Argument(metavar="SITE", help="Folder of the site.")]
 
 
+class PosesName(str, Enum):
+    """Where the poses of a recording's clouds come from."""
+
+    tf = "tf"
+    odometry = "odometry"
+    none = "none"
+
+
 class SplitName(str, Enum):
     """What a scene is for."""
 
@@ -40,7 +48,9 @@ def import_source(
     site: SitePath,
     source: Annotated[
         Path,
-        typer.Argument(metavar="SOURCE", help="PLY, PCD or NPZ file, rosbag2, or another site."),
+        typer.Argument(
+            metavar="SOURCE", help="Cloud file, rosbag2, data set folder, or another site."
+        ),
     ],
     name: Annotated[str, typer.Option(help="Name of the scene; the source's if none.")] = "",
     split: Annotated[SplitName, typer.Option(help="What the scenes are for.")] = SplitName.train,
@@ -48,52 +58,41 @@ def import_source(
         str, typer.Option(metavar="AXIS", help="x, -x, y, -y, z or -z; estimated if none.")
     ] = "",
     topic: Annotated[
-        str | None,
-        typer.Option(help="Topic of the bag, if it has several of clouds."),
+        list[str] | None,
+        typer.Option(help="Topic of clouds, if the bag has several; repeat it for more sensors."),
     ] = None,
     every: Annotated[
-        float, typer.Option(min=0.0, help="Least seconds between two clouds of a bag.")
+        float, typer.Option(min=0.0, help="Least seconds between two clouds of a topic.")
     ] = 0.0,
+    fuse: Annotated[
+        PosesName, typer.Option(help="Fuse a bag, with poses from /tf or by odometry.")
+    ] = PosesName.none,
+    size: Annotated[
+        float | None,
+        typer.Option(min=4.0, help="Metres: larger fused scans are cut; 15 if none."),
+    ] = None,
 ) -> None:
-    """Bring scans into a site: a cloud file, a recording (one scene a message), another site."""
-    from otoc_ros.cli.console import out, track
+    """Bring scans into a site: cloud files, recordings, data set folders, another site."""
+    from otoc_ros.cli.console import out
+    from otoc_ros.cli.sources import Wanted, scans_of
     from otoc_ros.core.errors import InputError
-    from otoc_ros.site.importer import import_bag, import_cloud, merge_site, parse_axis
-    from otoc_ros.site.readers.bag import choose_topic, cloud_topics, is_bag
+    from otoc_ros.site.importer import parse_axis
     from otoc_ros.site.site import Site
 
-    into = Site.open(site)
-    direction = parse_axis(up) if up else None
-    called = name or source.resolve().stem.replace(" ", "_")
-    if is_bag(source):
-        chosen = choose_topic(source, cloud_topics(source), topic)
-        scans = track(
-            import_bag(
-                into,
-                source,
-                called,
-                split=split.value,
-                up=direction,
-                topic=chosen.name,
-                every=every,
-            ),
-            f"importing {chosen.name}",
-            None if every else chosen.messages,
-        )
-    elif (source / "site.yaml").exists():
-        if name or up or topic or every:
-            raise InputError("--name, --up, --topic and --every do not apply to another site")
-        scans = track(merge_site(into, Site.open(source)), "merging")
-    elif source.is_dir():
-        raise InputError(f"{source} is neither a rosbag2 (metadata.yaml) nor a site (site.yaml)")
-    elif topic or every:
-        raise InputError(f"--topic and --every are for bags, and {source} is none")
-    else:
-        scans = iter([import_cloud(into, source, called, split=split.value, up=direction)])
+    wanted = Wanted(
+        name=name,
+        split=split.value,
+        up=parse_axis(up) if up else None,
+        topics=tuple(topic or ()),
+        every=every,
+        fuse=fuse.value,
+        size=size,
+    )
     count = 0
-    for scan in scans:
+    for scan in scans_of(Site.open(site), source, wanted):
         count += 1
-        out.print(f"{scan.scene}: {scan.points:,} points; {scan.note}", highlight=False)
+        points = f"{scan.points:,} points; " if scan.points else ""
+        out.print(f"{scan.scene}: {points}{scan.note}", highlight=False, soft_wrap=True)
     if not count:
         raise InputError(f"{source} holds no scans")
 

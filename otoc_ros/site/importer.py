@@ -1,24 +1,37 @@
-"""Bringing scans into a site: cloud files, recordings, and other sites.
+"""Bringing scans into a site: cloud files, recordings, folders of data sets.
 
 Importing the same source twice changes nothing, so an interrupted import is simply started again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from otoc_ros.core.cloud import Cloud
+from otoc_ros.core.cloud import Cloud, estimate_up
 from otoc_ros.core.errors import InputError
-from otoc_ros.site.classes import ClassInfo, class_id
+from otoc_ros.site.datasets.labelled import LabelledScan
+from otoc_ros.site.files import atomic_write, writing
+from otoc_ros.site.fusing.drive import UpOf, fuse_views
+from otoc_ros.site.fusing.upright import Up
+from otoc_ros.site.fusing.views import Break, PosedView, returns
 from otoc_ros.site.readers import read_cloud_and_truth
 from otoc_ros.site.readers.ply import ply_bytes
 from otoc_ros.site.scene import Scene, Split, Vector
 from otoc_ros.site.site import Site, scan_id
 from otoc_ros.site.truth import Truth
+
+SPACING = 0.4  # voxels of the site between fused points: training keeps no more
+FINEST = 0.01  # metres; depth cameras measure nothing finer
+SCENE_SIZE = 15.0  # metres that a person overlooks
+
+Poses = Literal["tf", "odometry"]
+Progress = Callable[[Iterator[PosedView | Break]], Iterable[PosedView | Break]]
 
 
 class Imported(NamedTuple):
@@ -44,7 +57,9 @@ def import_cloud(
     imported = _add(site, name, cloud, truth, split, up, path.name)
     if imported.points == 0:
         raise InputError(f"{path} has no finite point (of {len(cloud)}); record it again")
-    return imported
+    direction = Up(np.array(up), "given") if up else Up(estimate_up(cloud.xyz), "estimated")
+    shown = _show_up(site.scene(name), returns(cloud), direction)
+    return imported._replace(note=f"{imported.note}; {shown}")
 
 
 def import_bag(
@@ -74,22 +89,98 @@ def import_bag(
         yield _add(site, f"{name}_{number:04d}", cloud, None, split, up, source)
 
 
-def merge_site(site: Site, other: Site) -> Iterator[Imported]:
-    """Add the scenes of another site that this one lacks, and all clicks that it lacks, by id.
+def import_drive(
+    site: Site,
+    path: Path,
+    name: str,
+    *,
+    poses: Poses,
+    topics: Sequence[str],
+    every: float = 0.0,
+    split: Split = "train",
+    up: Vector | None = None,
+    size: float = SCENE_SIZE,
+    progress: Progress = iter,
+) -> Iterator[Imported]:
+    """Fuse the clouds of a bag into few scenes: NAME_00, NAME_01 …
+
+    Scenes keep some raw views with their poses. Points lie `SPACING` of the site's voxel apart.
+
+    Args:
+        poses: "tf": from /tf and /tf_static; "odometry": by registering the clouds of `topics[0]`.
+        topics: one or more, of clouds.
+        every: least seconds between two clouds of a topic.
+        up: in the frame map, odom or whatever the clouds are fused in.
+        size: metres, the largest extent of a scene on the ground.
+        progress: wraps the stream of views.
 
     Raises:
-        InputError: the other site has classes that this one lacks, or one of them is damaged.
+        InputError: the bag cannot be read (on), no cloud has a pose, or another scan has a scene's
+            name; the scenes yielded before are in the site.
     """
-    rows = _rows_of_classes(site, other)
-    mine = {scene.meta.id: scene for scene in site.scenes()}
-    for theirs in other.scenes():
-        scene = mine.get(theirs.meta.id)
-        note = ""
-        if scene is None:
-            scene = _copy(site, theirs, rows)
-            note = "new, "
-        added = scene.append_clicks(theirs.events())
-        yield Imported(scene.name, scene.meta.points, f"{note}{added} new clicks")
+    # Imported here: a robot that opens bundles needs no bag library.
+    from otoc_ros.site.fusing.recording import Recording
+
+    recording = Recording(path, topics, every, poses)
+    given = None if up is None else Up(np.array(up), "given")
+    yield from _add_fused(
+        site,
+        name,
+        progress(recording.views()),
+        up_of=lambda cloud: given or recording.up(cloud),
+        split=split,
+        size=size,
+        source=f"{path.name}, {' '.join(topics)}",
+    )
+    if said := recording.summary():
+        yield Imported(name, 0, said)
+
+
+def import_posed_folder(
+    site: Site,
+    folder: Path,
+    name: str,
+    views: Iterable[PosedView | Break],
+    *,
+    split: Split = "train",
+    up: Vector | None = None,
+    size: float = SCENE_SIZE,
+) -> Iterator[Imported]:
+    """Fuse the views of a data set's folder, as `import_drive` does with a bag.
+
+    Up is estimated from the fused surfaces unless it is given.
+    """
+    given = None if up is None else Up(np.array(up), "given")
+
+    def up_of(cloud: Cloud) -> Up:
+        return given or Up(estimate_up(cloud.xyz), "estimated from the surfaces")
+
+    yield from _add_fused(
+        site, name, views, up_of=up_of, split=split, size=size, source=folder.resolve().name
+    )
+
+
+def import_labelled(
+    site: Site, scans: Iterable[LabelledScan], name: str = "", *, split: Split = "train"
+) -> Iterator[Imported]:
+    """Add the scans of a data set with their labels as truth, as far as the site has the classes.
+
+    Raises:
+        InputError: a scan cannot be read, another scan has its name, or the site has none of the
+            labelled classes.
+    """
+    up = (0.0, 0.0, 1.0)
+    for scan in scans:
+        truth, lacking = scan.truth(site.config.classes)
+        if truth is not None and lacking and (truth.semantic < 0).all():
+            raise InputError(
+                f"{scan.name} has labels of {', '.join(lacking)} and {site.path} none of these "
+                "classes; add them to its site.yaml"
+            )
+        called = "_".join(filter(None, (name, scan.name)))
+        done = _add(site, called, scan.cloud, truth, split, up, scan.name)
+        note = f"; unknown to the site: {', '.join(lacking)}" if lacking else ""
+        yield done._replace(note=done.note + note)
 
 
 def parse_axis(text: str) -> Vector:
@@ -116,6 +207,7 @@ def _add(
     split: Split,
     up: Vector | None,
     source: str,
+    views: Sequence[tuple[Cloud, NDArray[Any]]] = (),
 ) -> Imported:
     finite = np.flatnonzero(np.isfinite(cloud.xyz).all(axis=1))
     left_out = len(cloud) - len(finite)
@@ -129,45 +221,53 @@ def _add(
             f"site {site.path} has another scan called {name}; choose a name with --name"
         )
     truth = None if truth is None else truth.take(finite)
-    site.add_scene(name, cloud, split=split, up=up, source=source, truth=truth)
+    site.add_scene(name, cloud, split=split, up=up, source=source, truth=truth, views=views)
     note = f"new, {left_out:,} missing returns left out" if left_out else "new"
     return Imported(name, len(cloud), note)
 
 
-def _rows_of_classes(site: Site, other: Site) -> list[int]:
-    """For each class of the other site its row in this one."""
-    lacking = [c for c in other.config.classes if c.name not in _names(site.config.classes)]
-    if lacking:
-        missing = ", ".join(f"{c.name}:{c.kind}" for c in lacking)
-        raise InputError(
-            f"{other.path} has classes that {site.path} lacks: {missing}; add them to "
-            f"{site.path / 'site.yaml'}"
-        )
-    return [class_id(site.config.classes, c.name) for c in other.config.classes]
+def _add_fused(
+    site: Site,
+    name: str,
+    views: Iterable[PosedView | Break],
+    *,
+    up_of: UpOf,
+    split: Split,
+    size: float,
+    source: str,
+) -> Iterator[Imported]:
+    edge = max(SPACING * site.config.voxel_size, FINEST)
+    with writing(site.path), TemporaryDirectory(prefix=".fusing-", dir=site.path) as aside:
+        scans = fuse_views(views, Path(aside), edge=edge, size=size, up_of=up_of)
+        for number, scan in enumerate(scans):
+            moved = f", less {scan.origin.tolist()} m" if scan.origin.any() else ""
+            done = _add(
+                site,
+                f"{name}_{number:02d}",
+                scan.cloud,
+                None,
+                split,
+                _vector(scan.up.vector),
+                f"{source}: {scan.fused} views fused{moved}",
+                scan.views,
+            )
+            said = f"{done.note}; {scan.fused} views fused, {len(scan.views)} kept raw"
+            shown = _show_up(site.scene(done.scene), scan.cloud, scan.up)
+            yield done._replace(note="; ".join(filter(None, (said, shown, scan.note))))
 
 
-def _copy(site: Site, scene: Scene, rows: list[int]) -> Scene:
-    truth = scene.truth()
-    if truth is not None:
-        table = np.array([*rows, -1], dtype=np.int32)  # the last row serves -1
-        truth = Truth(table[truth.semantic], truth.instance)
-    taken = {known.name for known in site.scenes()}
-    name, number = scene.name, 2
-    while name in taken:
-        name, number = f"{scene.name}_{number}", number + 1
-    return site.add_scene(
-        name,
-        scene.cloud(),
-        split=scene.meta.split,
-        up=scene.meta.up,
-        source=scene.meta.source,
-        truth=truth,
-        views=[
-            (scene.view_cloud(row), np.array(view.pose))
-            for row, view in enumerate(scene.meta.views)
-        ],
-    )
+def _show_up(scene: Scene, cloud: Cloud, up: Up) -> str:
+    """Draw up.png beside a scan; what to tell about it."""
+    told = f"up {np.round(up.vector + 0.0, 2).tolist()}, {up.origin}"
+    try:
+        from otoc_ros.site.fusing.picture import up_picture
+
+        atomic_write(scene.path / "up.png", up_picture(cloud, up.vector, told))
+    except ModuleNotFoundError:
+        return f"{told} (pip install 'otoc_ros[import]' for a picture)"
+    return f"{told}, see {scene.path / 'up.png'}"
 
 
-def _names(classes: tuple[ClassInfo, ...]) -> set[str]:
-    return {known.name for known in classes}
+def _vector(up: NDArray[Any]) -> Vector:
+    x, y, z = (float(part) for part in up)
+    return x, y, z

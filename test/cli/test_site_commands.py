@@ -1,10 +1,12 @@
 """The commands that make a site and fill it, as a person types them."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bags import write_bag
+from drives import bodies, write_drive
 
 from otoc_ros.cli import main
 from otoc_ros.core.cloud import Cloud
@@ -69,9 +71,8 @@ def test_site(otoc: Otoc, path: Path) -> None:
 
 
 def test_import_click_and_look(otoc: Otoc, path: Path, scan: Path) -> None:
-    assert (
-        otoc("import", path, scan, "--up", "z", "--split", "val") == "my_room: 4,000 points; new\n"
-    )
+    said = otoc("import", path, scan, "--up", "z", "--split", "val")
+    assert said.startswith("my_room: 4,000 points; new; up [0.0, 0.0, 1.0], given, see ")
     scene = Site.open(path).scene("my_room")
     assert (scene.meta.split, scene.meta.up) == ("val", (0, 0, 1))
     assert "3 clicks in 1 scenes, 0.3 minutes" in otoc("simulate-clicks", path, "--seed", 5)
@@ -99,6 +100,43 @@ def test_import_of_a_bag(otoc: Otoc, path: Path, tmp_path: Path) -> None:
     assert "/front" in otoc("info", bag) and "/rear" in otoc("info", next(bag.glob("*.mcap")))
 
 
+def test_fused_import_of_a_bag(otoc: Otoc, path: Path, tmp_path: Path) -> None:
+    bag = write_drive(tmp_path / "bag", bodies(12))
+    said = otoc("import", path, bag, "--fuse", "tf", "--name", "round", "--split", "val")
+    assert "round_00: " in said and "12 views fused" in said and "z of frame odom" in said
+    assert "see " in said and "up.png" in said
+    shown = otoc("info", path / "scenes" / "round_00")
+    assert "scene round_00 (val) from bag, /points: 12 views fused" in shown
+    assert "raw views" in shown
+    assert "was there already" in otoc("import", path, bag, "--fuse", "tf", "--name", "round")
+    shown = otoc("info", bag)
+    assert "tf2_msgs/msg/TFMessage" in shown and "sensor_msgs/msg/PointCloud2" in shown
+    assert "no clouds on topic /rear; it has /points" in otoc(
+        "import", path, bag, "--fuse", "tf", "--topic", "/rear", status=2
+    )
+    still = write_drive(tmp_path / "still", bodies(6), tf=False)
+    assert "no transform moves 'optical'" in otoc("import", path, still, "--fuse", "tf", status=2)
+    assert "need --fuse" in otoc("import", path, bag, "--size", 9, status=2)
+
+
+def test_odometry_names_its_extra(
+    otoc: Otoc, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "small_gicp", None)
+    bag = write_drive(tmp_path / "bag", bodies(3), tf=False)
+    said = otoc("import", path, bag, "--fuse", "odometry", status=2)
+    assert "small_gicp is not installed; pip install 'otoc_ros[import]'" in said
+
+
+def test_import_of_a_data_set(otoc: Otoc, path: Path, tmp_path: Path) -> None:
+    room = tmp_path / "Area_1" / "office_2" / "Annotations"
+    room.mkdir(parents=True)
+    (room / "chair_1.txt").write_text("0 0 0 1 2 3\n1 1 1 4 5 6\n")
+    assert "Area_1_office_2: 2 points; new" in otoc("import", path, tmp_path / "Area_1")
+    assert "z is up in it" in otoc("import", path, tmp_path / "Area_1", "--up", "y", status=2)
+    assert "are for bags" in otoc("import", path, tmp_path / "Area_1", "--topic", "a", status=2)
+
+
 def test_import_of_a_site(otoc: Otoc, path: Path, scan: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     otoc("site", other, "--classes", "wall:stuff,chair")
@@ -115,7 +153,10 @@ def test_import_of_what_is_none(otoc: Otoc, path: Path, scan: Path, tmp_path: Pa
     (tmp_path / "cut.ply").write_bytes(ply_bytes(Cloud(np.zeros((100, 3))))[:300])
     for source, message in (
         (tmp_path / "none.ply", "No such file or directory"),
-        (tmp_path / "folder", "neither a rosbag2 (metadata.yaml) nor a site (site.yaml)"),
+        (
+            tmp_path / "folder",
+            "neither a rosbag2 (metadata.yaml), nor a site (site.yaml), nor a folder of TUM",
+        ),
         (tmp_path / "empty.ply", "is empty (0 bytes)"),
         (tmp_path / "cut.ply", "cut.ply as PLY: element 'vertex'"),
         (path / "site.yaml", "give .ply, .pcd, .npz"),

@@ -8,15 +8,8 @@ from bags import write_bag
 
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.errors import InputError
-from otoc_ros.site.classes import parse_classes
-from otoc_ros.site.clicks import Click
-from otoc_ros.site.importer import import_bag, import_cloud, merge_site, parse_axis
+from otoc_ros.site.importer import import_bag, import_cloud, parse_axis
 from otoc_ros.site.site import Site
-from otoc_ros.site.truth import Truth
-
-
-def click(name: str = "chair") -> Click:
-    return Click(position=(0, 0, 0), class_name=name, source="browser")
 
 
 def test_cloud_with_holes_and_truth(site: Site, cloud: Cloud, tmp_path: Path) -> None:
@@ -25,7 +18,10 @@ def test_cloud_with_holes_and_truth(site: Site, cloud: Cloud, tmp_path: Path) ->
     np.savez(tmp_path / "a.npz", xyz=xyz, rgb=cloud.rgb, semantic=np.arange(500) % 3)
     for note in ("new, 50 missing returns left out", "was there already"):
         done = import_cloud(site, tmp_path / "a.npz", "a", split="dev", up=(0, 1, 0))
-        assert done == ("a", 450, note)
+        assert done[:2] == ("a", 450)
+        assert (
+            done.note == f"{note}; up [0.0, 1.0, 0.0], given, see {site.path / 'scenes/a/up.png'}"
+        )
     (scene,) = site.scenes()
     kept = np.isfinite(xyz).all(1)
     np.testing.assert_array_equal(scene.cloud().xyz, xyz[kept])
@@ -63,43 +59,6 @@ def test_bag_becomes_one_scene_a_message(site: Site, cloud: Cloud, tmp_path: Pat
     assert again == ["was there already", "left out: no finite point", "was there already"]
     every = [done.scene for done in import_bag(site, bag, "thin", every=1.0)]
     assert every == ["thin_0000", "thin_0001"]
-
-
-def test_sites_are_merged_by_id(site: Site, cloud: Cloud, tmp_path: Path) -> None:
-    other = Site.create(tmp_path / "other", "other", parse_classes("cup,wall:stuff"), 0.02)
-    shifted = Cloud(cloud.xyz + 1, cloud.rgb)
-    pose = np.diag([1.0, -1, -1, 1])
-    both = click("cup")
-    mine = site.add_scene("scan", cloud)
-    mine.append_click(both)
-    same = other.add_scene("renamed", cloud)
-    theirs = click("wall")
-    same.append_clicks([both, theirs])
-    same.withdraw(both.id, "rviz")
-    truth = Truth(np.arange(500) % 3 - 1, np.arange(500))
-    new = other.add_scene("scan", shifted, split="val", truth=truth, views=[(cloud, pose)])
-    new.append_click(click("cup"))
-
-    done = list(merge_site(site, other))
-    assert done == [("scan", 500, "2 new clicks"), ("scan_2", 500, "new, 1 new clicks")]
-    assert mine.clicks() == [theirs]
-    copied = site.scene("scan_2")
-    assert copied.meta.split == "val"
-    np.testing.assert_array_equal(copied.view_cloud(0).xyz, cloud.xyz)
-    np.testing.assert_array_equal(copied.meta.views[0].pose, pose)
-    names = [[c.name for c in s.config.classes] for s in (site, other)]
-    for row, before in zip(copied.truth().semantic, truth.semantic, strict=True):
-        assert (row == before == -1) or names[0][row] == names[1][before]
-    assert [note for *_, note in merge_site(site, other)] == ["0 new clicks"] * 2
-    assert len(site.scenes()) == 2
-
-
-def test_site_with_other_classes_is_refused(site: Site, cloud: Cloud, tmp_path: Path) -> None:
-    other = Site.create(tmp_path / "other", "other", parse_classes("cup,sofa,sky:stuff"), 0.02)
-    other.add_scene("scan", cloud)
-    with pytest.raises(InputError, match=r"lacks: sofa:thing, sky:stuff; add them to .*site\.yaml"):
-        list(merge_site(site, other))
-    assert site.scenes() == []
 
 
 def test_axes() -> None:

@@ -9,11 +9,11 @@ from otoc_ros.core.errors import InputError
 from otoc_ros.site.readers.guard import require_file
 from otoc_ros.site.truth import Truth
 
-SUFFIXES = (".ply", ".pcd", ".npz")
+SUFFIXES = (".ply", ".pcd", ".npz", ".las", ".laz", ".e57")
 
 
 def read_cloud(path: Path) -> Cloud:
-    """The cloud in a PLY, PCD or NPZ file; InputError where it cannot be read."""
+    """The cloud in a file of one of `SUFFIXES`; InputError where it cannot be read."""
     return read_cloud_and_truth(path)[0]
 
 
@@ -38,4 +38,12 @@ def read_cloud_and_truth(path: Path) -> tuple[Cloud, Truth | None]:
         from otoc_ros.site.readers.npz import read_npz
 
         return read_npz(path)
+    if suffix in (".las", ".laz"):
+        from otoc_ros.site.readers.survey import read_las
+
+        return read_las(path), None
+    if suffix == ".e57":
+        from otoc_ros.site.readers.survey import read_e57
+
+        return read_e57(path), None
     raise InputError(f"{path} is not a point cloud that can be read; give {', '.join(SUFFIXES)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,24 @@ class CloudTopic(NamedTuple):
     rate: float
 
 
+class BagTopic(NamedTuple):
+    """Any topic of a bag: as `CloudTopic`, and the type of its messages."""
+
+    name: str
+    type: str
+    messages: int
+    rate: float
+
+
+class BagMessage(NamedTuple):
+    """One message of any topic, with the nanoseconds at which it was recorded."""
+
+    topic: str
+    type: str
+    recorded_ns: int
+    message: Any
+
+
 class StampedCloud(NamedTuple):
     """One message: stamp of its header in nanoseconds, frame, and points (NaN included)."""
 
@@ -47,6 +65,17 @@ def cloud_topics(path: Path) -> list[CloudTopic]:
     """
     with _opened(path) as reader:
         return _topics(reader)
+
+
+def all_topics(path: Path) -> list[BagTopic]:
+    """Every topic of a bag that has messages, sorted by name; InputError as `cloud_topics`."""
+    with _opened(path) as reader:
+        found = [
+            BagTopic(topic.name, type_name, topic.messages, topic.rate)
+            for type_name in {c.msgtype for c in reader.connections}
+            for topic in _topics(reader, type_name)
+        ]
+        return sorted(found)
 
 
 def choose_topic(path: Path, topics: Sequence[CloudTopic], wanted: str | None = None) -> CloudTopic:
@@ -97,6 +126,20 @@ def read_bag(path: Path, topic: str | None = None, every: float = 0.0) -> Iterat
             yield StampedCloud(stamp, message.header.frame_id, cloud)
 
 
+def read_messages(path: Path, topics: Collection[str]) -> Iterator[BagMessage]:
+    """The messages of some topics, in the order they were recorded.
+
+    Raises:
+        InputError: the bag is missing, damaged or cut short.
+    """
+    with _opened(path) as reader:
+        connections = [c for c in reader.connections if c.topic in topics]
+        if connections:  # none would mean all
+            for connection, recorded, raw in reader.messages(connections):
+                message = reader.deserialize(raw, connection.msgtype)
+                yield BagMessage(connection.topic, connection.msgtype, recorded, message)
+
+
 def read_raw(path: Path, topic: str | None = None) -> Iterator[tuple[int, bytes]]:
     """The serialised messages of one topic with the nanoseconds at which each was recorded.
 
@@ -115,11 +158,11 @@ def read_raw(path: Path, topic: str | None = None) -> Iterator[tuple[int, bytes]
             yield nanoseconds, raw
 
 
-def _topics(reader: AnyReader) -> list[CloudTopic]:
+def _topics(reader: AnyReader, type_name: str = MESSAGE_TYPE) -> list[CloudTopic]:
     seconds = reader.duration / 1e9
     counts: dict[str, int] = {}
     for connection in reader.connections:
-        if connection.msgtype == MESSAGE_TYPE and connection.msgcount:
+        if connection.msgtype == type_name and connection.msgcount:
             counts[connection.topic] = counts.get(connection.topic, 0) + connection.msgcount
     return [
         CloudTopic(name, count, (count - 1) / seconds if seconds > 0 else 0.0)
