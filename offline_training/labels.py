@@ -12,10 +12,9 @@ from scipy.sparse.csgraph import dijkstra
 
 from offline_training.samples import Targets
 from offline_training.scenes import Mark, TrainingScene, VoxelTruth
-from otoc_ros.core.clustering import FORWARD_OFFSETS
+from otoc_ros.core.growth import crossing_costs
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.supervoxels import pool
-from otoc_ros.core.voxels import kernel_maps
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -23,9 +22,6 @@ I32 = NDArray[np.int32]
 NOBODY, PERSON, PSEUDO = 0, 1, 2
 
 # What a path from a click costs; chosen on the dev split of the simulated rooms.
-COLOUR_STEP = 0.1  # change of mean colour (rgb in 0..1) that costs 1
-NORMAL_STEP = 0.2  # change of the mean normal's parts that costs 1
-STEP_COST = 0.1  # a metre
 PATH_SCALE = 10.0  # cost that divides a class's odds by e
 LONGEST_PATH = 8.0  # in PATH_SCALE; a class without clicks in the scene is not impossible
 LONGEST_STUFF_PATH = 1.0  # a wall goes on behind corners: being far from its click says little
@@ -97,21 +93,6 @@ def class_thresholds(
     return thresholds
 
 
-def touching(prepared: Prepared) -> csr_matrix:
-    """Super-voxels that touch: sparse [M, M], the distance of their centres where they do."""
-    groups = prepared.supervoxel
-    neighbours = kernel_maps(prepared.grid.coords, 1)[0].neighbours[:, :FORWARD_OFFSETS]
-    voxel, slot = np.nonzero(neighbours >= 0)
-    one, two = groups[voxel], groups[neighbours[voxel, slot]]
-    border = one != two
-    pairs = np.unique(np.sort(np.column_stack([one[border], two[border]]), axis=1), axis=0)
-    center = pool(prepared.xyz, groups, prepared.n_supervoxels)
-    length = np.linalg.norm(center[pairs[:, 0]] - center[pairs[:, 1]], axis=1) + 1e-6
-    shape = (prepared.n_supervoxels,) * 2
-    graph: csr_matrix = coo_matrix((length, (pairs[:, 0], pairs[:, 1])), shape=shape).tocsr()
-    return graph
-
-
 def grow_objects(scene: TrainingScene, label: I32, graph: csr_matrix) -> I32:
     """Each clicked object over the connected super-voxels of its class, nearest click first.
 
@@ -157,20 +138,9 @@ def click_reach(scene: TrainingScene, graph: csr_matrix, thing: NDArray[np.bool_
     Returns:
         float32 [M, C], log-probabilities over classes.
     """
-    prepared = scene.prepared
-
-    def pooled(values: F32) -> F32:
-        return pool(values, prepared.supervoxel, prepared.n_supervoxels)
-
-    edges = graph.tocoo()
-    cost = STEP_COST * edges.data + 1e-4
-    for values, scale in ((prepared.rgb, COLOUR_STEP), (np.abs(prepared.normal), NORMAL_STEP)):
-        if values is not None:
-            mean = pooled(values)
-            cost += ((mean[edges.row] - mean[edges.col]) ** 2).sum(axis=1) / scale**2
-    paths = coo_matrix((cost, (edges.row, edges.col)), shape=graph.shape).tocsr()
+    paths = crossing_costs(scene.prepared, graph)
     longest = np.where(thing, LONGEST_PATH, LONGEST_STUFF_PATH)
-    reach = np.full((prepared.n_supervoxels, len(thing)), LONGEST_PATH)
+    reach = np.full((scene.prepared.n_supervoxels, len(thing)), LONGEST_PATH)
     marks = [mark for mark in scene.marks if mark.kind != "exclude"]
     for name in {mark.class_id for mark in marks}:
         seeds = np.array([mark.supervoxel for mark in marks if mark.class_id == name])

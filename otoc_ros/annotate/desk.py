@@ -9,18 +9,25 @@ import socket
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import viser
 
+from otoc_ros.annotate.board import Board
 from otoc_ros.annotate.gate import HEAD_LIMIT, LOCAL_NAMES, Gate, new_token
+from otoc_ros.annotate.helper import Helper
 from otoc_ros.annotate.page import Page
 from otoc_ros.annotate.record import SiteRecord
+from otoc_ros.annotate.review import Review
 from otoc_ros.annotate.scan import Scan
+from otoc_ros.annotate.segments import Segments
+from otoc_ros.annotate.training import Training
 from otoc_ros.core.errors import InputError
 from otoc_ros.site.site import Site
 
 SCANS_IN_MEMORY = 4  # a scan of a million points takes about 60 MB
+SEGMENTS_IN_MEMORY = 40  # about 10 MB each
+SURVEYED = 4  # scenes that are looked at beforehand
 LOOK_EVERY = 0.5  # seconds until a window shows what another one said
 
 
@@ -32,10 +39,16 @@ class Desk:
         names = self.record.to_label
         waiting = [name for name in names if not self.record.of(name).clicks]
         self.last_scene = (waiting or names)[0]
+        self.helper = Helper(site)
+        self.board = Board(self.record, self.segments)
+        self.training = Training(site.path)
+        self.review = Review(self.record)
         self._scans: OrderedDict[str, Scan] = OrderedDict()
+        self._segments: OrderedDict[str, Future[Segments]] = OrderedDict()
         self._pages: dict[int, Page] = {}
         self._lock = threading.Lock()
         self._background = ThreadPoolExecutor(1, "super-voxels")
+        self._surveyor = ThreadPoolExecutor(1, "survey")
 
     def scan(self, name: str) -> Scan:
         """The scan of a scene, from memory where it was shown lately.
@@ -47,13 +60,54 @@ class Desk:
             raise InputError(f"the site has no scene {name!r}")
         with self._lock:
             if name not in self._scans:
-                self._scans[name] = Scan.load(
-                    self.record.scenes[name], self.record.site.config.voxel_size, self._background
+                scan = Scan.load(
+                    self.record.scenes[name],
+                    self.record.site.config.voxel_size,
+                    self._background,
+                    self.helper,
                 )
+                self._scans[name] = scan
+                self._remember(name, scan.segments)
                 if len(self._scans) > SCANS_IN_MEMORY:
                     self._scans.popitem(last=False)
             self._scans.move_to_end(name)
             return self._scans[name]
+
+    def segments(self, name: str) -> Segments | None:
+        """The super-voxels of a scene if they are known already."""
+        with self._lock:
+            found = self._segments.get(name)
+        if found is None or not found.done() or found.exception() is not None:
+            return None
+        return found.result()
+
+    def survey(self) -> None:
+        """Look at scenes that nobody has opened, one after another, to tell what they teach."""
+        with self._lock:
+            waiting = [
+                name
+                for name in self.record.to_label
+                if name not in self._segments and not self.record.of(name).clicks
+            ][:SURVEYED]
+            for name in waiting:
+                self._remember(name, self._surveyor.submit(self._look_at, name))
+
+    def _look_at(self, name: str) -> Segments:
+        with ThreadPoolExecutor(1) as alone:
+            scene, voxel_size = self.record.scenes[name], self.record.site.config.voxel_size
+            return Scan.load(scene, voxel_size, alone, self.helper).segments.result()
+
+    def _remember(self, name: str, found: Future[Segments]) -> None:
+        self._segments[name] = found
+        self._segments.move_to_end(name)
+        if len(self._segments) > SEGMENTS_IN_MEMORY:
+            self._segments.popitem(last=False)
+
+    def see_anew(self) -> None:
+        """Forget what the former networks saw; the next picture asks the present ones."""
+        with self._lock:
+            self._scans.clear()
+            self._segments.clear()
 
     def enter(self, client: viser.ClientHandle) -> None:
         """A window has connected, or come back after a lost connection."""
@@ -66,7 +120,7 @@ class Desk:
     def look_round(self) -> None:
         """Let every window show what others have said."""
         for page in list(self._pages.values()):
-            page.look_round()
+            page.act(page.look_round)
 
 
 def serve(site: Site, host: str, port: int, announce: Callable[[str], None]) -> None:
@@ -91,6 +145,7 @@ def serve(site: Site, host: str, port: int, announce: Callable[[str], None]) -> 
         server.on_client_disconnect(desk.leave)
         asyncio.run(_stand(desk, server.get_port(), host, port, announce))
     finally:
+        desk.training.stop()
         with contextlib.redirect_stdout(io.StringIO()):
             server.stop()
 

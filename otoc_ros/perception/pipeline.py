@@ -144,6 +144,23 @@ class Perception:
             milliseconds=clock.finish("labels"),
         )
 
+    def features(self, cloud: Cloud, up: NDArray[np.float64] | None = None) -> F32:
+        """What the U-Net sees at each point of a cloud, for comparing places without its classes.
+
+        Args:
+            up: as for a call.
+
+        Returns:
+            float32 [N, D], in no particular unit; zero for points without coordinates.
+
+        Raises:
+            InputError: as for a call.
+        """
+        prepared = preprocess(cloud, self.preprocessing, up)
+        feeds: dict[str, NDArray[Any]] = {"features": prepared.features}
+        feeds.update(sparse_feeds(prepared.grid.coords, self.info.levels))
+        return prepared.to_points(self._unet(feeds)["feature"], fill=0)
+
     def _propagate(self, prepared: Prepared, logits: F32, feature: F32, embedding: F32) -> F32:
         """Class probabilities of super-voxels: float32 [M, C]."""
 

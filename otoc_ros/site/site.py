@@ -18,7 +18,7 @@ from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.errors import InputError
 from otoc_ros.site.classes import MAX_CLASSES, ClassInfo
 from otoc_ros.site.documents import Document, parse, read_document, write_document
-from otoc_ros.site.files import atomic_folder, atomic_write, writing
+from otoc_ros.site.files import atomic_folder, atomic_write, locked_folder, writing
 from otoc_ros.site.readers.ply import ply_bytes
 from otoc_ros.site.scene import Scene, SceneMeta, Split, View
 from otoc_ros.site.truth import Truth, write_truth
@@ -91,6 +91,23 @@ class Site:
                 f"{path} is not a site: it has no site.yaml; make one with `otoc site`"
             )
         return Site(path, read_document(path / "site.yaml", SiteConfig, newest_format=FORMAT))
+
+    def add_class(self, info: ClassInfo) -> Site:
+        """Add a class at the end of the table, so that the numbers of the others stay.
+
+        Returns:
+            The site as it is on disk now, with classes that other programs have added meanwhile.
+
+        Raises:
+            InputError: the name is taken, or the disk is full or not writable.
+        """
+        with locked_folder(self.path):
+            now = Site.open(self.path)
+            values = now.config.model_dump()
+            values["classes"] = (*now.config.classes, info)
+            config = parse(SiteConfig, values, f"class {info.name}")
+            write_document(self.path / "site.yaml", config)
+        return Site(self.path, config)
 
     def scenes(self, pattern: str = "*", split: Split | None = None) -> list[Scene]:
         """The scenes whose names match a shell pattern, sorted by name; of one split or of all."""

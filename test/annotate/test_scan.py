@@ -64,7 +64,7 @@ def test_clicked_supervoxel_lights_up_and_no_other(scan: Scan) -> None:
         Click(position=ON_BOX, class_name="box", object=2, source="browser"),  # the later one holds
         Click(kind="exclude", position=ON_BOX, class_name="floor", source="browser"),
     ]
-    label = segments.labels(clicks, {"floor": 0, "box": 1, "ball": 2})
+    label = segments.light(clicks, {"floor": 0, "box": 1, "ball": 2})
     assert label[segments.at(ON_BOX)] == 1 and label[segments.at(ON_FLOOR)] == 0
     assert (label >= 0).sum() == 2
     of_point = label[segments.of_point]
