@@ -39,6 +39,7 @@ class Labeller:
         self.selected: str | None = None
         self._done: list[Action] = []
         self._undone: list[Action] = []
+        self._successor: dict[str, str] = {}
 
     @property
     def clicks(self) -> tuple[Click, ...]:
@@ -53,7 +54,7 @@ class Labeller:
 
     def choose(self, class_name: str, now: float) -> None:
         """What the next clicks mean; InputError for a class that the site lacks."""
-        class_id(self._record.site.config.classes, class_name)
+        class_id(self._record.classes, class_name)
         self._watch.sign(now)
         self.class_name = class_name
 
@@ -127,7 +128,7 @@ class Labeller:
     def reclass(self, class_name: str, now: float) -> None:
         """Say that the selected object is of another class; its clicks stay where they are."""
         self._watch.sign(now)
-        classes = self._record.site.config.classes
+        classes = self._record.classes
         is_thing = classes[class_id(classes, class_name)].kind == "thing"
         again: list[str] = []
 
@@ -180,20 +181,25 @@ class Labeller:
     def _turn_back(self, stack: list[Action], onto: list[Action], verb: str, now: float) -> Action:
         while stack:
             action = stack.pop()
-            standing = {click.id for click in self.clicks}
-            left = tuple(click for click in action.added if click.id in standing)
+            standing = {click.id: click for click in self.clicks}
+            names = [self._present(click.id) for click in action.added]
+            left = tuple(standing[name] for name in names if name in standing)
             if not left and not action.removed:
                 continue  # another window has taken it back already
-            again = tuple(
-                _said(click.kind, click.position, str(click.class_name), click.object)
-                for click in action.removed
-                if click.position
-            )
+            again = tuple(_again(click) for click in action.removed)
             onto.append(self._write(lambda _: Action(again, left), now))  # noqa: B023
+            for old, new in zip(action.removed, again, strict=True):
+                self._successor[self._present(old.id)] = new.id
             if again:
                 self.selected = again[-1].id
             return action
         raise InputError(f"nothing to {verb} in this window; choose a click in the list to delete")
+
+    def _present(self, click_id: str) -> str:
+        """The id under which a click was said last: what is brought back gets a new one."""
+        while click_id in self._successor:
+            click_id = self._successor[click_id]
+        return click_id
 
     def _write(self, say: Callable[[SceneRecord], Action], now: float) -> Action:
         self._watch.sign(now)
@@ -217,7 +223,7 @@ class Labeller:
         return action
 
     def _new_object(self, record: SceneRecord, class_name: str) -> int:
-        classes = self._record.site.config.classes
+        classes = self._record.classes
         is_thing = classes[class_id(classes, class_name)].kind == "thing"
         return next_object(record.events) if is_thing else 0
 
@@ -228,7 +234,9 @@ class Labeller:
         raise InputError("click on the object once first, or choose a click of it in the list")
 
 
-def _said(kind, position, class_name: str, number: int, seconds: float = 0.0) -> Click:  # type: ignore[no-untyped-def]
+def _said(  # type: ignore[no-untyped-def]
+    kind, position: Position, class_name: str, number: int, seconds: float = 0.0
+) -> Click:
     return Click(
         kind=kind,
         position=position,
@@ -237,3 +245,9 @@ def _said(kind, position, class_name: str, number: int, seconds: float = 0.0) ->
         source="browser",
         seconds=round(seconds, 2),
     )
+
+
+def _again(click: Click) -> Click:
+    """The same said once more; the person's time was counted the first time."""
+    assert click.position is not None and click.class_name is not None, "not a withdraw"
+    return _said(click.kind, click.position, click.class_name, click.object)

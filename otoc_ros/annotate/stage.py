@@ -29,6 +29,7 @@ SPREAD = 1.4  # size of a point in gaps between points, so that surfaces look cl
 ROOM = 2.2  # metres: what is higher probably has a ceiling …
 CEILING = 0.25  # … this thick at most
 NARROW = 0.7  # share of the points in sight from which it does not pay to draw them anew
+FRAMED = 20_000  # points that the first view is chosen by
 CLOSE_UP = 0.22  # distance of a close-up as a share of the scene's diagonal
 
 
@@ -77,8 +78,11 @@ class Stage:
         )
         ceiling = round(top - CEILING, 2) if is_room else self.limits[2][1]
         self.box = self.limits[0], self.limits[1], (self.limits[2][0], ceiling)
-        self.diagonal = float(np.linalg.norm(high - low))
-        self.middle = np.array([0.0, 0.0, (max(low[2], 0) + ceiling) / 3])
+        # A glimpse through an open door is no reason to stand further back.
+        near, far = np.percentile(scan.xyz[scan.order[:FRAMED]], [1, 99], axis=0)
+        self.diagonal = float(np.linalg.norm(far - near))
+        self.middle = (near + far) / 2
+        self.middle[2] = (max(near[2], 0) + min(far[2], ceiling)) / 3
         self._sight += 1
         self._seen = None
         self.camera.set(*self.overview())

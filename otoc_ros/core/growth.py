@@ -42,7 +42,7 @@ FLAT = 0.8  # share of a super-voxel's normals along their main direction
 PARALLEL = 0.94  # cosine between two pieces of one surface …
 LEVEL = 1.5  # … and voxels that one may lie above the other
 ALIKE = 0.45  # change of mean colour (rgb in 0..1) within one surface
-LARGE = 0.02  # share of the scene's voxels from which a flat surface is an island
+LARGE = 0.03  # share of the scene's voxels from which a flat surface is an island
 
 
 def touching(prepared: Prepared) -> csr_matrix:
@@ -160,7 +160,7 @@ class Growth:
         nearest = np.full(len(owner), np.inf, np.float32)
         for row, seeds in enumerate(objects):
             cost = self.paths(seeds.inside, seeds.is_surface)
-            mine = cost < nearest
+            mine = (cost <= nearest) & np.isfinite(cost)  # of equal ones the later one holds
             if seeds.outside:
                 mine &= cost < self.paths(seeds.outside, seeds.is_surface)
             owner[mine] = row

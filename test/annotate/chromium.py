@@ -69,10 +69,11 @@ class Tab:
         self._call("Input.dispatchKeyEvent", type="keyUp", **common)
 
     def click_button(self, label: str) -> None:
-        """Click in the middle of the button with some words on it."""
+        """Click in the middle of the button or tab with some words on it."""
         spot = self.run(
-            "(() => { const found = [...document.querySelectorAll('button')].find("
-            f"button => button.innerText.trim() === {json.dumps(label)});"
+            "(() => { const named = [...document.querySelectorAll('button, [role=tab], div')]"
+            f".filter(part => part.innerText?.trim() === {json.dumps(label)});"
+            "const found = named[named.length - 1];"  # the innermost one
             "const box = found.getBoundingClientRect();"
             "return [box.x + box.width / 2, box.y + box.height / 2] })()"
         )
