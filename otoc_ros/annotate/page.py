@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import viser
 
+from otoc_ros.annotate.double_click import DoubleClick
 from otoc_ros.annotate.help_tab import HelpTab
 from otoc_ros.annotate.label_tab import LabelTab
 from otoc_ros.annotate.labeller import Labeller
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from otoc_ros.annotate.desk import Desk
 
 COMPLAINT_SECONDS = 8.0
-BOUNCE = 0.4  # seconds between the halves of a double click …
-BOUNCE_APART = 0.01  # … and how far apart they lie, as a share of the window
 KEYED = {"shift": "same object", "cmd/ctrl": "not this object", "alt": "accept"}
 ACCEPTED = 40  # super-voxels of one accepted object at most: more is a mistake to look at first
 
@@ -43,7 +42,7 @@ class Page:
         self.stage = Stage(client)
         self._suggestion: Suggestion | None = None
         self._seen: Any = None
-        self._last_click = -BOUNCE, (0.0, 0.0)
+        self._double = DoubleClick()
         self._complaint = "", 0.0  # what was said last, and how long it stays
         tabs = client.gui.add_tab_group()
         with tabs.add_tab("Label"):
@@ -144,16 +143,10 @@ class Page:
         row = scan.picker.result().pick(event.ray_origin, event.ray_direction, self.stage.box)
         if row is None:
             self.labeller.sign(now)
-        elif self._is_double(event, now):
+        elif self._double.ends(event.screen_pos, now):
             self._close_up(scan, row)
         else:
             self._say(scan, row, KEYED.get(event.modifier or "", self.label.meaning), now)
-
-    def _is_double(self, event: viser.SceneClickEvent, now: float) -> bool:
-        before, place = self._last_click
-        self._last_click = now, event.screen_pos
-        near = np.abs(np.subtract(place, event.screen_pos)).max() < BOUNCE_APART
-        return bool(near and now - before < BOUNCE)
 
     def _say(self, scan: Scan, row: int, meaning: str, now: float) -> None:
         """Write down what a click on a point means, then show what follows from it."""

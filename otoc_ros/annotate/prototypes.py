@@ -19,6 +19,7 @@ F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 
 SHARPNESS = 12.0  # squared distance between looks that divides a class's odds by e, inverse
+UNLIKE = -12.0  # score of a class that was never clicked
 GROWN = 0.9  # probability of the class that an object has grown with; a person's own is certain
 
 
@@ -62,10 +63,13 @@ class Prototypes:
         """Class probabilities of a scene's super-voxels: float32 [M, C]; None: no example yet."""
         if not len(self.feature) or segments.feature.shape[1] != self.feature.shape[1]:
             return None
-        score = np.full((segments.count, self.classes), -12.0, np.float32)
+        score = np.full((segments.count, self.classes), -np.inf, np.float32)
         apart = _squared_distances(segments.feature, self.feature)
         for name in np.unique(self.class_id):
             score[:, name] = -SHARPNESS * apart[:, self.class_id == name].min(axis=1)
+        # A class without an example is never the best guess, but far from all examples a close one.
+        unseen = np.minimum(UNLIKE, score.max(axis=1, keepdims=True) - 1)
+        score = np.where(np.isfinite(score), score, unseen).astype(np.float32)
         belief: F32 = np.exp(log_softmax(score))
         return _with_what_is_said(belief, lit)
 

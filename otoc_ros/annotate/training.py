@@ -33,6 +33,7 @@ class Training:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._said = ""
+        self._listener: threading.Thread | None = None
         self.what = ""
         self.ended: int | None = None  # exit status of the last command
 
@@ -67,6 +68,11 @@ class Training:
         with self._lock:
             if self._process is not None:
                 self._process.send_signal(signal.SIGINT)
+
+    def wait(self) -> None:
+        """Until the command has ended."""
+        if self._listener is not None:
+            self._listener.join()
 
     def rounds(self) -> list[str]:
         """Names of the rounds that are complete, the first one first."""
@@ -115,7 +121,10 @@ class Training:
             )
             os.close(theirs)
             self.what, self._said, self.ended = what, "starts", None
-            threading.Thread(target=self._listen, args=(self._process, ours), daemon=True).start()
+            self._listener = threading.Thread(
+                target=self._listen, args=(self._process, ours), daemon=True
+            )
+            self._listener.start()
 
     def _listen(self, process: subprocess.Popen[bytes], terminal: int) -> None:
         rest = b""

@@ -79,6 +79,19 @@ class Tab:
         )
         self.click(*spot)
 
+    def type_into(self, label: str, words: str) -> None:
+        """Click into the text field with some label and type."""
+        spot = self.run(
+            "(() => { const named = [...document.querySelectorAll('label, div')]"
+            f".filter(part => part.innerText?.trim() === {json.dumps(label)});"
+            "let part = named[named.length - 1];"
+            "while (!part.querySelector('input')) part = part.parentElement;"
+            "const box = part.querySelector('input').getBoundingClientRect();"
+            "return [box.x + box.width / 2, box.y + box.height / 2] })()"
+        )
+        self.click(*spot)
+        self._call("Input.insertText", text=words)
+
     def screenshot(self, path: Path) -> None:
         answer = self._call("Page.captureScreenshot", format="png")
         path.write_bytes(base64.b64decode(answer["data"]))
