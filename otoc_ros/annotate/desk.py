@@ -32,7 +32,12 @@ LOOK_EVERY = 0.5  # seconds until a window shows what another one said
 
 
 class Desk:
-    """Shared by the windows; safe to use from several threads."""
+    """Shared by the windows; safe to use from several threads.
+
+    Attributes:
+        record: what was said. board: what follows from it. training, review: see there.
+        exports: how often new networks have replaced those that the pictures were made with.
+    """
 
     def __init__(self, site: Site) -> None:
         self.record = SiteRecord(site)
@@ -43,6 +48,8 @@ class Desk:
         self.board = Board(self.record, self.segments)
         self.training = Training(site.path)
         self.review = Review(self.record)
+        self.exports = 0
+        self._ran = ""  # the command that ran at the last look
         self._scans: OrderedDict[str, Scan] = OrderedDict()
         self._segments: OrderedDict[str, Future[Segments]] = OrderedDict()
         self._pages: dict[int, Page] = {}
@@ -77,6 +84,8 @@ class Desk:
         """The super-voxels of a scene if they are known already."""
         with self._lock:
             found = self._segments.get(name)
+            if found is not None:
+                self._segments.move_to_end(name)
         if found is None or not found.done() or found.exception() is not None:
             return None
         return found.result()
@@ -103,11 +112,12 @@ class Desk:
         if len(self._segments) > SEGMENTS_IN_MEMORY:
             self._segments.popitem(last=False)
 
-    def see_anew(self) -> None:
-        """Forget what the former networks saw; the next picture asks the present ones."""
+    def _see_anew(self) -> None:
+        """Forget what the former networks saw; the next pictures ask the present ones."""
         with self._lock:
             self._scans.clear()
             self._segments.clear()
+            self.exports += 1
 
     def enter(self, client: viser.ClientHandle) -> None:
         """A window has connected, or come back after a lost connection."""
@@ -118,7 +128,10 @@ class Desk:
         self._pages.pop(client.client_id, None)
 
     def look_round(self) -> None:
-        """Let every window show what others have said."""
+        """Let every window show what others have said, and what training has left."""
+        was, self._ran = self._ran, self.training.what if self.training.running else ""
+        if was == "export" and not self._ran and self.training.ended == 0:
+            self._see_anew()
         for page in list(self._pages.values()):
             page.act(page.look_round)
 

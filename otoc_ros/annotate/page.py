@@ -42,6 +42,7 @@ class Page:
         self.stage = Stage(client)
         self._suggestion: Suggestion | None = None
         self._seen: Any = None
+        self._exports = desk.exports  # of which the scene that is shown knows
         self._double = DoubleClick()
         self._complaint = "", 0.0  # what was said last, and how long it stays
         tabs = client.gui.add_tab_group()
@@ -106,6 +107,7 @@ class Page:
 
     def open_scene(self, name: str) -> None:
         scan = self.desk.scan(name)  # refuses before anything has changed
+        self._exports = self.desk.exports
         self.labeller.open(name, time.monotonic())
         self.desk.last_scene = name
         self._suggestion = None
@@ -235,12 +237,14 @@ class Page:
     def look_round(self) -> None:
         """Show what other windows and programs have said since the last look."""
         record = self.desk.record
+        if self._exports != self.desk.exports:
+            self.open_scene(self.labeller.scene)
         if self.stage.look_closer() or self._seen != (
             [record.of(name).stamp for name in record.scenes],
             record.classes,
         ):
             self.redraw()
-        self.train.look_round()
+        self.train.show_state()
 
     def redraw(self) -> None:
         labeller, desk = self.labeller, self.desk

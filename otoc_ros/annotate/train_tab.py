@@ -23,7 +23,6 @@ class TrainTab:
     def __init__(self, page: Page) -> None:
         self._page = page
         self._told: object = None
-        self._was_running = ""
         gui: Any = page.client.gui
         self._preset = gui.add_dropdown("Preset", PRESETS, initial_value="small")
         run = gui.add_button_group("", ("Train", "Resume", "Stop"))
@@ -42,17 +41,8 @@ class TrainTab:
         back.on_click(lambda _: page.act(self._roll_back))
         export.on_click(lambda _: page.act(training.export))
 
-    def look_round(self) -> None:
-        """Show how far the command is, and what it has left when it ends."""
-        training = self._page.desk.training
-        was, self._was_running = self._was_running, training.what if training.running else ""
-        if was == "export" and not training.running and training.ended == 0:
-            self._page.desk.see_anew()
-            self._page.open_scene(self._page.labeller.scene)
-        self.show_state()
-
     def show_state(self) -> None:
-        """Bring the controls up to date."""
+        """Show how far the command is, and what it has left."""
         training = self._page.desk.training
         rounds = training.rounds()
         told = training.running, training.line, tuple(rounds), training.ended
