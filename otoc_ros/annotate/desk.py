@@ -27,7 +27,7 @@ from otoc_ros.site.site import Site
 
 SCANS_IN_MEMORY = 4  # a scan of a million points takes about 60 MB
 SEGMENTS_IN_MEMORY = 40  # about 10 MB each
-SURVEYED = 4  # scenes that are looked at beforehand
+EXAMPLES, SURVEYED = 12, 4  # scenes with clicks, and without, that are looked at beforehand
 LOOK_EVERY = 0.5  # seconds until a window shows what another one said
 
 
@@ -91,14 +91,15 @@ class Desk:
         return found.result()
 
     def survey(self) -> None:
-        """Look at scenes that nobody has opened, one after another, to tell what they teach."""
+        """Look at scenes that nobody has opened here, one after another.
+
+        Those with clicks hold examples; of the others it can then be told what they teach.
+        """
         with self._lock:
-            waiting = [
-                name
-                for name in self.record.to_label
-                if name not in self._segments and not self.record.of(name).clicks
-            ][:SURVEYED]
-            for name in waiting:
+            unseen = [name for name in self.record.scenes if name not in self._segments]
+            clicked = [name for name in unseen if self.record.of(name).clicks]
+            waiting = [name for name in unseen if name in self.record.to_label]
+            for name in (*clicked[:EXAMPLES], *[n for n in waiting if n not in clicked][:SURVEYED]):
                 self._remember(name, self._surveyor.submit(self._look_at, name))
 
     def _look_at(self, name: str) -> Segments:

@@ -63,7 +63,7 @@ class Prototypes:
         """Class probabilities of a scene's super-voxels: float32 [M, C]; None: no example yet."""
         if not len(self.feature) or segments.feature.shape[1] != self.feature.shape[1]:
             return None
-        score = np.full((segments.count, self.classes), -np.inf, np.float32)
+        score: F32 = np.full((segments.count, self.classes), -np.inf, np.float32)
         apart = _squared_distances(segments.feature, self.feature)
         for name in np.unique(self.class_id):
             score[:, name] = -SHARPNESS * apart[:, self.class_id == name].min(axis=1)

@@ -183,7 +183,7 @@ def shipped_bundle() -> Path:
         InputError: the installation has none.
     """
     places = [Path(sys.prefix) / "share" / "otoc_ros", Path(__file__).parents[2]]
-    with suppress(ImportError, LookupError):  # no ROS, nothing sourced, or not built by colcon
+    with suppress(ImportError, LookupError, OSError):  # no ROS, none sourced, or no colcon
         from ament_index_python.packages import get_package_share_directory
 
         places.insert(0, Path(get_package_share_directory("otoc_ros")))

@@ -169,7 +169,7 @@ def test_refine_exclude_redo_suggest_and_accept(site: Site, tmp_path: Path) -> N
         tab.click(*middle(tab))
         shows(tab, "1 click here")
         tab.click(*on_floor(tab), CONTROL)
-        shows(tab, "2: box 1 (not here)")
+        shows(tab, "2 clicks here")
         assert [(line["kind"], line["object"]) for line in lines(site)] == [
             ("click", 1),
             ("exclude", 1),
