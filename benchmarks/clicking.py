@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout that 
 import numpy as np
 from clicking_order import ORDERS, Room, clicks_to, curve
 from clicking_person import Case, outline, voxel_edges
-from clicking_rival import RegionGrowing
+from clicking_rival import ROOMS, TABLETOP, RegionGrowing
 
 from otoc_ros.annotate.helper import Helper
 from otoc_ros.annotate.scan import Scan
@@ -109,12 +109,17 @@ def _methods(case: Case) -> dict[str, Callable]:
 
         return method
 
+    rival = TABLETOP if case.name.startswith("tabletop") else ROOMS
     plain = Growth(case.prepared)
     helped = plain
     if case.seen is not None:
         seen = unit_rows(pool(case.seen, supervoxel, case.prepared.n_supervoxels))
         helped = Growth(case.prepared, seen)
-    return {"ours": grown(helped), "geometry": grown(plain), "baseline": RegionGrowing(case)}
+    return {
+        "ours": grown(helped),
+        "geometry": grown(plain),
+        "baseline": RegionGrowing(case, *rival),
+    }
 
 
 def orders(site: Site, args: argparse.Namespace) -> dict:
