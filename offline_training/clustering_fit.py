@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offline_training.evaluation import InstanceScore, PredictedObjects
-from offline_training.labels import grow_objects, touching
+from offline_training.labels import grow_objects
 from offline_training.scenes import TrainingScene, load_scene, voxel_truth
 from offline_training.self_training import finished_rounds, round_folder, training_settings
 from otoc_ros.core.clustering import ClusteringSettings, Instance, cluster_instances
+from otoc_ros.core.growth import touching
 from otoc_ros.perception import Perception, Understanding
 from otoc_ros.site.site import Site
 

@@ -13,7 +13,6 @@ from scipy.sparse.csgraph import dijkstra
 
 from offline_training.samples import Targets
 from offline_training.scenes import Mark, TrainingScene, VoxelTruth
-from otoc_ros.core.clustering import touching_supervoxels
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.propagation import log_softmax
 from otoc_ros.core.supervoxels import pool
@@ -100,16 +99,6 @@ def class_thresholds(
         level = np.quantile(confidence[best == name], 1 - share)
         thresholds[name] = np.clip(level, floor, accept)
     return thresholds
-
-
-def touching(prepared: Prepared) -> csr_matrix:
-    """Super-voxels that touch: sparse [M, M], the distance of their centres where they do."""
-    pairs, _ = touching_supervoxels(prepared)
-    center = pool(prepared.xyz, prepared.supervoxel, prepared.n_supervoxels)
-    length = np.linalg.norm(center[pairs[:, 0]] - center[pairs[:, 1]], axis=1) + 1e-6
-    shape = (prepared.n_supervoxels,) * 2
-    graph: csr_matrix = coo_matrix((length, (pairs[:, 0], pairs[:, 1])), shape=shape).tocsr()
-    return graph
 
 
 def grow_objects(scene: TrainingScene, label: I32, graph: csr_matrix) -> I32:

@@ -32,7 +32,6 @@ from offline_training.labels import (
     clicked_labels,
     clicked_targets,
     grow_objects,
-    touching,
     true_targets,
     with_pseudo_labels,
 )
@@ -42,6 +41,7 @@ from offline_training.samples import Targets, draw_batch
 from offline_training.scenes import TrainingScene, load_scene, majority, voxel_truth
 from offline_training.settings import TrainingSettings
 from otoc_ros.core.errors import InputError
+from otoc_ros.core.growth import touching
 from otoc_ros.core.preprocess import Preprocessing
 from otoc_ros.site.files import atomic_write
 from otoc_ros.site.site import Site

@@ -41,7 +41,7 @@ class TrainingSettings(BaseModel):
     seed: int = Field(default=0, ge=0)
     accept: float = 0.9
     floor: float = 0.6
-    shares: tuple[float, ...] = (0.3, 0.5, 0.7)
+    shares: tuple[float, ...] = (1.0, 0.5, 0.6, 0.7)
     propagation: PropagationSettings = PropagationSettings()
 
 

@@ -14,8 +14,8 @@ from offline_training.demo.drawing import draw_boxes, draw_pins
 from offline_training.demo.palette import class_colors, neighbour_colors, object_colors
 from offline_training.demo.splat import F64, View, rasterize
 from offline_training.demo.viewpoint import fitted, room_view
-from offline_training.labels import touching
 from otoc_ros.core.cloud import Cloud, estimate_up, rotation_to_z
+from otoc_ros.core.growth import touching
 from otoc_ros.core.normals import voxel_normals
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.voxels import mean_per_voxel, voxelize

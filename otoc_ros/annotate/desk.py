@@ -9,33 +9,53 @@ import socket
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import viser
 
+from otoc_ros.annotate.board import Board
 from otoc_ros.annotate.gate import HEAD_LIMIT, LOCAL_NAMES, Gate, new_token
+from otoc_ros.annotate.helper import Helper
 from otoc_ros.annotate.page import Page
 from otoc_ros.annotate.record import SiteRecord
+from otoc_ros.annotate.review import Review
 from otoc_ros.annotate.scan import Scan
+from otoc_ros.annotate.segments import Segments
+from otoc_ros.annotate.training import Training
 from otoc_ros.core.errors import InputError
 from otoc_ros.site.site import Site
 
 SCANS_IN_MEMORY = 4  # a scan of a million points takes about 60 MB
+SEGMENTS_IN_MEMORY = 40  # about 10 MB each
+EXAMPLES, SURVEYED = 12, 4  # scenes with clicks, and without, that are looked at beforehand
 LOOK_EVERY = 0.5  # seconds until a window shows what another one said
 
 
 class Desk:
-    """Shared by the windows; safe to use from several threads."""
+    """Shared by the windows; safe to use from several threads.
+
+    Attributes:
+        record: what was said. board: what follows from it. training, review: see there.
+        exports: how often new networks have replaced those that the pictures were made with.
+    """
 
     def __init__(self, site: Site) -> None:
         self.record = SiteRecord(site)
         names = self.record.to_label
         waiting = [name for name in names if not self.record.of(name).clicks]
         self.last_scene = (waiting or names)[0]
+        self.helper = Helper(site)
+        self.board = Board(self.record, self.segments)
+        self.training = Training(site.path)
+        self.review = Review(self.record)
+        self.exports = 0
+        self._ran = ""  # the command that ran at the last look
         self._scans: OrderedDict[str, Scan] = OrderedDict()
+        self._segments: OrderedDict[str, Future[Segments]] = OrderedDict()
         self._pages: dict[int, Page] = {}
         self._lock = threading.Lock()
         self._background = ThreadPoolExecutor(1, "super-voxels")
+        self._surveyor = ThreadPoolExecutor(1, "survey")
 
     def scan(self, name: str) -> Scan:
         """The scan of a scene, from memory where it was shown lately.
@@ -47,13 +67,58 @@ class Desk:
             raise InputError(f"the site has no scene {name!r}")
         with self._lock:
             if name not in self._scans:
-                self._scans[name] = Scan.load(
-                    self.record.scenes[name], self.record.site.config.voxel_size, self._background
+                scan = Scan.load(
+                    self.record.scenes[name],
+                    self.record.site.config.voxel_size,
+                    self._background,
+                    self.helper,
                 )
+                self._scans[name] = scan
+                self._remember(name, scan.segments)
                 if len(self._scans) > SCANS_IN_MEMORY:
                     self._scans.popitem(last=False)
             self._scans.move_to_end(name)
             return self._scans[name]
+
+    def segments(self, name: str) -> Segments | None:
+        """The super-voxels of a scene if they are known already."""
+        with self._lock:
+            found = self._segments.get(name)
+            if found is not None:
+                self._segments.move_to_end(name)
+        if found is None or not found.done() or found.exception() is not None:
+            return None
+        return found.result()
+
+    def survey(self) -> None:
+        """Look at scenes that nobody has opened here, one after another.
+
+        Those with clicks hold examples; of the others it can then be told what they teach.
+        """
+        with self._lock:
+            unseen = [name for name in self.record.scenes if name not in self._segments]
+            clicked = [name for name in unseen if self.record.of(name).clicks]
+            waiting = [name for name in unseen if name in self.record.to_label]
+            for name in (*clicked[:EXAMPLES], *[n for n in waiting if n not in clicked][:SURVEYED]):
+                self._remember(name, self._surveyor.submit(self._look_at, name))
+
+    def _look_at(self, name: str) -> Segments:
+        with ThreadPoolExecutor(1) as alone:
+            scene, voxel_size = self.record.scenes[name], self.record.site.config.voxel_size
+            return Scan.load(scene, voxel_size, alone, self.helper).segments.result()
+
+    def _remember(self, name: str, found: Future[Segments]) -> None:
+        self._segments[name] = found
+        self._segments.move_to_end(name)
+        if len(self._segments) > SEGMENTS_IN_MEMORY:
+            self._segments.popitem(last=False)
+
+    def _see_anew(self) -> None:
+        """Forget what the former networks saw; the next pictures ask the present ones."""
+        with self._lock:
+            self._scans.clear()
+            self._segments.clear()
+            self.exports += 1
 
     def enter(self, client: viser.ClientHandle) -> None:
         """A window has connected, or come back after a lost connection."""
@@ -64,9 +129,12 @@ class Desk:
         self._pages.pop(client.client_id, None)
 
     def look_round(self) -> None:
-        """Let every window show what others have said."""
+        """Let every window show what others have said, and what training has left."""
+        was, self._ran = self._ran, self.training.what if self.training.running else ""
+        if was == "export" and not self._ran and self.training.ended == 0:
+            self._see_anew()
         for page in list(self._pages.values()):
-            page.look_round()
+            page.act(page.look_round)
 
 
 def serve(site: Site, host: str, port: int, announce: Callable[[str], None]) -> None:
@@ -91,6 +159,7 @@ def serve(site: Site, host: str, port: int, announce: Callable[[str], None]) -> 
         server.on_client_disconnect(desk.leave)
         asyncio.run(_stand(desk, server.get_port(), host, port, announce))
     finally:
+        desk.training.stop()
         with contextlib.redirect_stdout(io.StringIO()):
             server.stop()
 

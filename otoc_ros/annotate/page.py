@@ -1,66 +1,84 @@
-"""One browser window: its controls, and what each of them does."""
+"""One browser window: what the person does in it, and what it shows for that."""
 
 from __future__ import annotations
 
-import html
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
-from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import viser
 
+from otoc_ros.annotate.double_click import DoubleClick
+from otoc_ros.annotate.help_tab import HelpTab
+from otoc_ros.annotate.label_tab import LabelTab
 from otoc_ros.annotate.labeller import Labeller
 from otoc_ros.annotate.paint import VIEWS
-from otoc_ros.annotate.scan import Segments
-from otoc_ros.annotate.stage import Stage, title
+from otoc_ros.annotate.review_tab import ReviewTab
+from otoc_ros.annotate.scan import Scan
+from otoc_ros.annotate.stage import Knowledge, Stage
+from otoc_ros.annotate.suggest import Suggestion
+from otoc_ros.annotate.train_tab import TrainTab
+from otoc_ros.annotate.view_tab import ViewTab
 from otoc_ros.core.errors import InputError
 
 if TYPE_CHECKING:
     from otoc_ros.annotate.desk import Desk
 
-KEYS = "1234567890"
-NO_CLICK = "–"
 COMPLAINT_SECONDS = 8.0
-HELP = (
-    "**Click** one point of each object; **shift**-click adds to the same object. "
-    "**1–0** class, **Ctrl-Z** undo, **V** view, **N** / **P** next and previous scene. "
-    "Drag turns, right drag moves, wheel zooms."
-)
-
-
-def _action(method: Callable[..., None]) -> Callable[..., None]:
-    """One action of a window at a time; what it refuses is said to the person."""
-
-    @wraps(method)
-    def guarded(self: Page, *arguments: Any) -> None:
-        with self.lock:
-            try:
-                method(self, *arguments)
-            except InputError as error:
-                self.complain(str(error))
-
-    return guarded
+KEYED = {"shift": "same object", "cmd/ctrl": "not this object", "alt": "accept"}
+ACCEPTED = 40  # super-voxels of one accepted object at most: more is a mistake to look at first
 
 
 class Page:
     """A window on the desk; lives as long as its connection."""
 
     def __init__(self, client: viser.ClientHandle, desk: Desk) -> None:
-        self.client = client
+        self.client, self.desk = client, desk
         self.lock = threading.RLock()
-        self._desk = desk
-        self._config = desk.record.site.config
-        self._labeller = Labeller(desk.record, desk.last_scene, time.monotonic())
-        self._stage = Stage(client, self._config.classes)
+        self.labeller = Labeller(desk.record, desk.last_scene, time.monotonic())
+        self.stage = Stage(client)
+        self._suggestion: Suggestion | None = None
         self._seen: Any = None
+        self._exports = desk.exports  # of which the scene that is shown knows
+        self._double = DoubleClick()
         self._complaint = "", 0.0  # what was said last, and how long it stays
-        self._add_controls()
+        tabs = client.gui.add_tab_group()
+        with tabs.add_tab("Label"):
+            self.label = LabelTab(self)
+        with tabs.add_tab("View"):
+            self.view = ViewTab(self)
+        with tabs.add_tab("Help"):
+            self.help = HelpTab(self)
+        with tabs.add_tab("Train"):
+            self.train = TrainTab(self)
+        with tabs.add_tab("Review"):
+            self.review = ReviewTab(self)
         self._bind()
-        self.open_scene(self._labeller.scene)
+        self.act(self.open_scene, self.labeller.scene)
+
+    def act(self, do: Callable[..., None], *arguments: Any) -> None:
+        """One action of a window at a time; what it refuses is said to the person."""
+        with self.lock:
+            try:
+                do(*arguments)
+            except InputError as error:
+                self.complain(str(error))
+
+    def on_change(self, control: Any, do: Callable[[Any], None]) -> None:
+        """Act when the person, not the program, has set a control."""
+        control.on_update(lambda event: self.act(do, control.value) if event.client else None)
+
+    def on_press(self, group: Any, **deeds: Callable[[], None]) -> None:
+        """Act when a button of a group is pressed; deeds by the label, `_` for a space."""
+        group.on_click(lambda _: self.act(deeds[group.value.replace(" ", "_")]))
+
+    def on_key(self, label: str, hotkey: Any, do: Callable[[], None], modifier: Any = None) -> None:
+        """Act on a key, or when the command of that label is chosen with Ctrl-K."""
+        command = self.client.gui.add_command(label, hotkey=hotkey, modifier=modifier)
+        command.on_trigger(lambda _: self.act(do))
 
     def complain(self, message: str) -> None:
         """Say what was refused, once while it can be read, and set the controls back."""
@@ -70,192 +88,198 @@ class Page:
                 "Not done", message, color="red", auto_close_seconds=COMPLAINT_SECONDS
             )
         with suppress(InputError):  # it may be the very reason
-            self._show_state()
-
-    def _add_controls(self) -> None:
-        gui: Any = self.client.gui  # its handles take values that its types call read-only
-        self._scene = gui.add_dropdown("Scene", tuple(self._desk.record.scenes))
-        self._turn = gui.add_button_group("", ("previous", "next"))
-        self._status = gui.add_html("")
-        self._class = gui.add_dropdown("Class", tuple(known.name for known in self._config.classes))
-        self._legend = gui.add_html("")
-        self._same = gui.add_checkbox(
-            "same object", False, hint="Next clicks belong to the last object; or hold shift"
-        )
-        self._undo = gui.add_button("Undo", icon=viser.Icon.ARROW_BACK_UP)
-        self._view = gui.add_dropdown("View", VIEWS)
-        self._ceiling = gui.add_slider(
-            "Show up to", 0.0, 1.0, 0.05, 1.0, hint="Metres above the floor: hides ceilings"
-        )
-        self._size = gui.add_slider("Point size", 0.3, 3.0, 0.1, 1.0)
-        with gui.add_folder("Clicks"):
-            self._list = gui.add_dropdown("Click", (NO_CLICK,))
-            self._delete = gui.add_button("Delete", color="gray", icon=viser.Icon.TRASH)
-        gui.add_markdown(HELP)
+            self.show_state()
 
     def _bind(self) -> None:
-        def chosen(control: Any, act: Callable[[Any], None]) -> None:
-            # Without a client the program itself has set the value.
-            control.on_update(lambda event: act(control.value) if event.client else None)
-
-        # Counts in the label may have changed since it was sent; names hold no space.
-        chosen(self._scene, lambda label: self.open_scene(label.partition(" ")[0]))
-        chosen(self._class, self.choose_class)
-        chosen(self._view, lambda _: self.redraw())
-        chosen(self._size, lambda _: self.redraw())
-        chosen(self._ceiling, self.clip)
-        chosen(self._list, self.select)
-        self._turn.on_click(lambda _: self.turn(1 if self._turn.value == "next" else -1))
-        self._undo.on_click(lambda _: self.undo())
-        self._delete.on_click(lambda _: self.delete())
         scene = self.client.scene
-        scene.on_click()(lambda event: self.click(event, time.monotonic(), False))
-        scene.on_click(modifier="shift")(lambda event: self.click(event, time.monotonic(), True))
-        self.client.camera.on_update(lambda _: self._labeller.sign(time.monotonic()))
+        for modifier in (None, "shift", "cmd/ctrl", "alt"):
+            scene.on_click(modifier=modifier)(
+                lambda event: self.act(self.click, event, time.monotonic())
+            )
+        self.client.camera.on_update(lambda _: self.labeller.sign(time.monotonic()))
+        self.on_key("Undo", "Z", self.undo, "cmd/ctrl")
+        self.on_key("Redo", "Y", self.redo, "cmd/ctrl")
+        self.on_key("Next scene", "N", lambda: self.turn(1))
+        self.on_key("Previous scene", "P", lambda: self.turn(-1))
+        self.on_key("Where to click next", "space", self.suggest)
+        self.on_key("Skip the suggestion", "K", self.skip)
+        self.on_key("Delete the chosen click", "delete", self.delete)
 
-        def key(label: str, hotkey: Any, act: Callable[[], None], modifier: Any = None) -> None:
-            command = self.client.gui.add_command(label, hotkey=hotkey, modifier=modifier)
-            command.on_trigger(lambda _: act())
-
-        for digit, known in zip(KEYS, self._config.classes, strict=False):
-            key(f"Class {known.name}", digit, partial(self.choose_class, known.name))
-        key("Undo", "Z", self.undo, "cmd/ctrl")
-        key("Next scene", "N", lambda: self.turn(1))
-        key("Previous scene", "P", lambda: self.turn(-1))
-        key("Next view", "V", self.next_view)
-
-    @_action
     def open_scene(self, name: str) -> None:
-        scan = self._desk.scan(name)  # refuses before anything has changed
-        self._labeller.open(name, time.monotonic())
-        self._desk.last_scene = name
-        self._stage.show(scan)
-        self._ceiling.max = round(self._stage.top + 0.05, 2)
-        self._ceiling.value = self._stage.ceiling
-        self._same.value = False
+        scan = self.desk.scan(name)  # refuses before anything has changed
+        self._exports = self.desk.exports
+        self.labeller.open(name, time.monotonic())
+        self.desk.last_scene = name
+        self._suggestion = None
+        self.stage.point_at(None)
+        self.stage.show(scan)
+        self.view.limit()
+        self.label.reset_meaning()
         self.redraw()
-        scan.segments.add_done_callback(self.light_up)
+        scan.segments.add_done_callback(lambda _: self.act(self._light_up, scan))
 
-    @_action
-    def light_up(self, found: Future[Segments]) -> None:
+    def _light_up(self, scan: Scan) -> None:
         """Super-voxels come a moment after the points."""
-        if error := found.exception():
+        if error := scan.segments.exception():
             raise InputError(f"this scene has no super-voxels: {error}")
-        self.redraw()
+        if scan is self.stage.scan:
+            self.redraw()
+            self.desk.survey()
 
-    @_action
     def turn(self, step: int) -> None:
-        names = list(self._desk.record.scenes)
-        self.open_scene(names[(names.index(self._labeller.scene) + step) % len(names)])
+        names = list(self.desk.record.scenes)
+        self.open_scene(names[(names.index(self.labeller.scene) + step) % len(names)])
 
-    @_action
-    def choose_class(self, name: str) -> None:
-        self._labeller.choose(name, time.monotonic())
-        self._same.value = False
-        self._show_state()
+    def best_scene(self) -> None:
+        """Open the scene that teaches most."""
+        name = self.desk.board.next_scene(self.labeller.scene)
+        if name is None:
+            self.turn(1)
+        else:
+            self.open_scene(name)
 
-    @_action
-    def click(self, event: viser.SceneClickEvent, now: float, shift: bool) -> None:
-        scan = self._stage.scan
+    def click(self, event: viser.SceneClickEvent, now: float) -> None:
+        scan = self.stage.scan
         if scan is None:
             return
-        row = scan.picker.pick(event.ray_origin, event.ray_direction, self._stage.ceiling)
+        row = scan.picker.result().pick(event.ray_origin, event.ray_direction, self.stage.box)
         if row is None:
-            self._labeller.sign(now)
+            self.labeller.sign(now)
+        elif self._double.ends(event.screen_pos, now):
+            self._close_up(scan, row)
+        else:
+            self._say(scan, row, KEYED.get(event.modifier or "", self.label.meaning), now)
+
+    def _say(self, scan: Scan, row: int, meaning: str, now: float) -> None:
+        """Write down what a click on a point means, then show what follows from it."""
+        if meaning == "accept":
+            self.accept_at(scan, row)
             return
-        same = shift or self._same.value
-        if self._labeller.click(scan.scene_position(row), now, same_object=same):
-            self.redraw()
+        position = scan.scene_position(row)
+        if meaning == "not this object":
+            self.labeller.exclude(position, now)
+        else:
+            self.labeller.click(position, now, same_object=meaning == "same object")
+        self._suggestion = None
+        self.redraw()
+        if self.label.leads and meaning == "new object" and scan.found_segments() is not None:
+            self.suggest()
 
-    @_action
+    def _close_up(self, scan: Scan, row: int) -> None:
+        """A double click looks closer; its first half was not meant as a click on an object."""
+        with suppress(InputError):
+            self.labeller.undo(time.monotonic())
+        self.stage.close_up(scan.xyz[row])
+        self.redraw()
+
+    def accept_at(self, scan: Scan, row: int) -> None:
+        """Say that what is predicted at a point is right, for all that hangs together there."""
+        segments, belief = scan.found_segments(), self.desk.board.belief(self.labeller.scene)
+        if segments is None or belief is None:
+            raise InputError("nothing is predicted yet; click a few objects first")
+        best, start = belief.argmax(axis=1), int(segments.of_point[row])
+        piece = segments.growth.pieces(best == best[start])
+        members = np.flatnonzero((piece == piece[start]) & (best == best[start]))
+        if len(members) > ACCEPTED:
+            nearest = np.argsort(
+                np.linalg.norm(segments.center[members] - segments.center[start], axis=1)
+            )
+            members = members[nearest[:ACCEPTED]]
+        places = [scan.scene_position(int(at)) for at in segments.some_point(members)]
+        name = self.desk.record.classes[int(best[start])].name
+        self.labeller.accept(name, [places], time.monotonic())
+        self.redraw()
+
     def undo(self) -> None:
-        self._labeller.undo(time.monotonic())
+        self.labeller.undo(time.monotonic())
         self.redraw()
 
-    @_action
+    def redo(self) -> None:
+        self.labeller.redo(time.monotonic())
+        self.redraw()
+
     def delete(self) -> None:
-        if self._labeller.selected is None:
+        if self.labeller.selected is None:
             raise InputError("choose a click in the list first")
-        self._labeller.delete(self._labeller.selected, time.monotonic())
+        self.labeller.delete(self.labeller.selected, time.monotonic())
         self.redraw()
 
-    @_action
-    def select(self, label: str) -> None:
-        self._labeller.selected = self._ids.get(label)
-        self._labeller.sign(time.monotonic())
+    def reclass(self) -> None:
+        self.labeller.reclass(self.labeller.class_name, time.monotonic())
         self.redraw()
 
-    @_action
-    def clip(self, height: float) -> None:
-        if height == self._ceiling.value:  # else the slider has moved on meanwhile
-            self._stage.ceiling = height
-            self.redraw()
+    def suggest(self) -> None:
+        """Fly to where the next click teaches most."""
+        self.labeller.sign(time.monotonic())
+        found = self.desk.board.suggestions(self.labeller.scene)
+        scan = self.stage.scan
+        segments = None if scan is None else scan.found_segments()
+        if segments is None:
+            raise InputError("the super-voxels are being found; a moment please")
+        if not found:
+            raise InputError("nothing is left to click here; go to the next scene")
+        self._suggestion = found[0]
+        guess = ""
+        if found[0].class_id >= 0:
+            name = self.desk.record.classes[found[0].class_id].name
+            guess = f" {name}, {found[0].confidence:.0%}?"
+        place = segments.center[found[0].place]
+        self.stage.point_at(place, f"next{guess}")
+        self.stage.close_up(place)
+        self.show_state()
 
-    @_action
-    def next_view(self) -> None:
-        self._view.value = VIEWS[(VIEWS.index(self._view.value) + 1) % len(VIEWS)]
-        self.redraw()
+    def skip(self) -> None:
+        """Not this one now; the next."""
+        if self._suggestion is not None:
+            self.desk.board.pass_over(self.labeller.scene, self._suggestion)
+        self.suggest()
 
-    @_action
     def look_round(self) -> None:
         """Show what other windows and programs have said since the last look."""
-        record = self._desk.record
-        if self._seen != [record.of(name).stamp for name in record.scenes]:
+        record = self.desk.record
+        if self._exports != self.desk.exports:
+            self.open_scene(self.labeller.scene)
+        if self.stage.look_closer() or self._seen != (
+            [record.of(name).stamp for name in record.scenes],
+            record.classes,
+        ):
             self.redraw()
+        self.train.show_state()
 
-    @_action
     def redraw(self) -> None:
-        labeller = self._labeller
-        self._stage.draw(self._view.value, self._size.value, labeller.clicks, labeller.selected)
-        self._show_state()
-
-    def _show_state(self) -> None:
-        record, labeller = self._desk.record, self._labeller
-        known = {name: record.of(name) for name in record.scenes}
-        self._seen = [entry.stamp for entry in known.values()]
-        labels = {
-            name: f"{name} · {len(entry.clicks)}" if entry.clicks else name
-            for name, entry in known.items()
-        }
-        _set_options(self._scene, tuple(labels.values()), labels[labeller.scene])
-        self._class.value = labeller.class_name
-        self._ids = {
-            f"{number}: {title(click)}": click.id for number, click in enumerate(labeller.clicks, 1)
-        }
-        selected = [label for label, name in self._ids.items() if name == labeller.selected]
-        _set_options(self._list, (NO_CLICK, *self._ids), selected[0] if selected else NO_CLICK)
-        here = known[labeller.scene]
-        begun = sum(bool(known[name].clicks) for name in record.to_label)
-        spent = sum(entry.seconds for entry in known.values()) / 60
-        left = record.projected_seconds()
-        self._status.content = _box(
-            f"<b>{len(here.clicks)} click{'s' * (len(here.clicks) != 1)}</b> here "
-            f"in {here.seconds / 60:.1f} min<br>"
-            f"{begun} of {len(record.to_label)} scenes begun, {spent:.1f} min"
-            + (f", about {left / 60:.0f} min to go" if left else "")
+        labeller, desk = self.labeller, self.desk
+        if self._suggestion is None:
+            self.stage.point_at(None)
+        self.stage.draw(
+            self.view.name,
+            self.view.size,
+            desk.record.classes,
+            labeller.clicks,
+            labeller.selected,
+            desk.board.lit(labeller.scene),
+            self._knowledge(),
         )
-        self._legend.content = _box(
-            "".join(
-                _swatch(row, entry.name, entry.color, entry.name == labeller.class_name)
-                for row, entry in enumerate(self._config.classes)
-            )
+        self.show_state()
+
+    def _knowledge(self) -> Knowledge:
+        """What the present view needs; the rest is not worked out."""
+        view, name = self.view.name, self.labeller.scene
+        segments = None if self.stage.scan is None else self.stage.scan.found_segments()
+        if segments is None or view not in VIEWS[4:]:
+            return Knowledge()
+        pseudo = None
+        if view in ("pseudo labels", "errors"):
+            pseudo = self.desk.review.pseudo(name, segments)
+        return Knowledge(
+            belief=self.desk.board.belief(name),
+            pseudo=None if pseudo is None else pseudo[0],
+            pseudo_confidence=None if pseudo is None else pseudo[1],
+            truth=self.desk.review.truth(name) if view == "errors" else None,
         )
 
-
-def _set_options(control: Any, options: tuple[str, ...], value: str) -> None:
-    if control.options != options:
-        control.options = options
-    control.value = value
-
-
-def _box(content: str) -> str:
-    return f'<div style="padding:0 0.75em 0.4em;font-size:0.85em;line-height:1.5">{content}</div>'
-
-
-def _swatch(row: int, name: str, color: tuple[int, int, int], is_chosen: bool) -> str:
-    border = "2px solid currentColor" if is_chosen else "2px solid transparent"
-    key = f"<b>{KEYS[row]}</b> " if row < len(KEYS) else ""
-    return (
-        f'<span style="display:inline-block;border:{border};border-radius:4px;padding:0 4px">'
-        f'<span style="color:rgb{color}">■</span> {key}{html.escape(name)}</span>'
-    )
+    def show_state(self) -> None:
+        record = self.desk.record
+        self._seen = [record.of(name).stamp for name in record.scenes], record.classes
+        self.label.show_state()
+        self.help.show_state()
+        self.train.show_state()

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from otoc_ros.annotate.clip import EVERYWHERE, Box, within
+
 WIDENINGS = (1.0, 2.0, 4.0)  # far from a sensor points lie apart: then a wider ray hits them
 
 
@@ -27,26 +29,26 @@ class RayPicker:
         self._tree = cKDTree(xyz, balanced_tree=False, compact_nodes=False)
 
     def pick(
-        self, origin: Sequence[float], direction: Sequence[float], ceiling: float = np.inf
+        self, origin: Sequence[float], direction: Sequence[float], box: Box = EVERYWHERE
     ) -> int | None:
         """Row of the point that a ray hits first; None: it hits none.
 
         Args:
             origin, direction: of the ray, three numbers each; the direction has any length.
-            ceiling: points with a greater z are hidden and cannot be hit.
+            box: points outside it are hidden and cannot be hit.
         """
         start, way = np.asarray(origin, float), np.asarray(direction, float)
         length = float(np.linalg.norm(way))
         if not (np.isfinite(start).all() and np.isfinite(length) and length > 0):
             return None
         for widening in WIDENINGS:
-            row = self._first(start, way / length, ceiling, widening * self._radius)
+            row = self._first(start, way / length, box, widening * self._radius)
             if row is not None:
                 return row
         return None
 
     def _first(
-        self, origin: NDArray[np.float64], way: NDArray[np.float64], ceiling: float, radius: float
+        self, origin: NDArray[np.float64], way: NDArray[np.float64], box: Box, radius: float
     ) -> int | None:
         begin, end = self._within(origin, way, radius)
         if begin >= end:
@@ -59,7 +61,7 @@ class RayPicker:
         for hit in np.flatnonzero(np.isfinite(distance)):
             rows = self._tree.query_ball_point(stops[hit : hit + 3], reach)
             around = np.unique(np.concatenate(list(rows)).astype(np.int64))
-            around = around[self._xyz[around, 2] <= ceiling]
+            around = around[within(self._xyz[around], box)]
             if len(around):
                 offset = self._xyz[around] - origin
                 beside = np.linalg.norm(offset - (offset @ way)[:, None] * way, axis=1)

@@ -1,47 +1,24 @@
-"""A scene's scan as the page shows it: upright, thinned, cut into super-voxels."""
+"""A scene's scan as the page shows it: upright, thinned, and every point of it within reach."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
+from otoc_ros.annotate.clip import EVERYWHERE, Box, within
+from otoc_ros.annotate.helper import Helper
 from otoc_ros.annotate.picking import RayPicker
+from otoc_ros.annotate.segments import Segments
 from otoc_ros.core.cloud import Cloud, estimate_up, rotation_to_z
-from otoc_ros.core.preprocess import Prepared, Preprocessing, preprocess
+from otoc_ros.core.preprocess import Preprocessing, preprocess
 from otoc_ros.core.voxels import voxelize
-from otoc_ros.site.clicks import Click
 from otoc_ros.site.scene import Scene
 
 MOST_DRAWN = 200_000  # points; browsers without a graphics card turn these smoothly
-
-
-class Segments:
-    """The super-voxels of a scan, found just as training finds them."""
-
-    def __init__(self, prepared: Prepared) -> None:
-        self._prepared = prepared
-        self._nearest = cKDTree(prepared.xyz)
-        self.count = prepared.n_supervoxels
-        finite = prepared.voxel_of_point[prepared.voxel_of_point >= 0]
-        self.of_point: NDArray[np.int32] = prepared.supervoxel[finite]  # [N], finite points only
-
-    def at(self, position: tuple[float, float, float]) -> int:
-        """The super-voxel that a click there labels; the position is in the scene's frame."""
-        place = self._prepared.rotation @ np.array(position) - self._prepared.grid.origin
-        return int(self._prepared.supervoxel[self._nearest.query(place)[1]])
-
-    def labels(self, clicks: Iterable[Click], class_row: dict[str, int]) -> NDArray[np.int32]:
-        """Class of every super-voxel [M], -1 = not clicked; of two clicks the later one holds."""
-        label = np.full(self.count, -1, np.int32)
-        for click in clicks:
-            if click.kind != "exclude" and click.position and click.class_name:
-                label[self.at(click.position)] = class_row[click.class_name]
-        return label
+ELSEWHERE = 0.15  # share of them outside the view, for when it is turned
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +30,8 @@ class Scan:
         rgb: uint8 [N, 3] or None.
         order: int64 [N], rows; any first part of it is spread evenly over the surfaces.
         spacing: metres between neighbours when as many points are drawn as may be.
-        picker: finds points by rays in the frame of `xyz`.
-        segments: the super-voxels, once they are there.
+        picker: finds points by rays in the frame of `xyz`; segments: the super-voxels. Both come a
+            moment after the picture.
     """
 
     scene: Scene
@@ -62,22 +39,28 @@ class Scan:
     rgb: NDArray[np.uint8] | None
     order: NDArray[np.int64]
     spacing: float
-    picker: RayPicker
+    picker: Future[RayPicker]
     segments: Future[Segments]
     _points: NDArray[np.float32]  # the same rows in the scene's frame
     _shift: NDArray[np.float64]
     _rotation: NDArray[np.float64]
 
     @staticmethod
-    def load(scene: Scene, voxel_size: float, background: Executor) -> Scan:
-        """Read a scan; super-voxels come later, from `background`.
+    def load(
+        scene: Scene, voxel_size: float, background: Executor, helper: Helper | None = None
+    ) -> Scan:
+        """Read a scan; what takes longer comes later, from `background`.
+
+        Args:
+            helper: the networks that compare places; None: geometry and colour alone do.
 
         Raises:
             InputError: the scan is missing or damaged.
         """
         cloud = scene.cloud()
         finite = np.isfinite(cloud.xyz).all(1)
-        cloud = cloud.take(np.flatnonzero(finite))
+        if not finite.all():
+            cloud = cloud.take(np.flatnonzero(finite))
         up = estimate_up(cloud.xyz) if scene.meta.up is None else np.array(scene.meta.up)
         rotation = rotation_to_z(up)
         aligned = cloud.xyz.astype(np.float64) @ rotation.T
@@ -92,8 +75,8 @@ class Scan:
             rgb=cloud.rgb,
             order=order,
             spacing=spacing,
-            picker=RayPicker(xyz, spacing),
-            segments=background.submit(_segment, cloud, voxel_size, up),
+            picker=background.submit(RayPicker, xyz, spacing),
+            segments=background.submit(_segment, cloud, voxel_size, up, shift, helper),
             _points=cloud.xyz,
             _shift=shift,
             _rotation=rotation,
@@ -104,9 +87,20 @@ class Scan:
         known = self.segments.done() and self.segments.exception() is None
         return self.segments.result() if known else None
 
-    def drawn(self, ceiling: float) -> NDArray[np.int64]:
-        """Rows of the points to draw: evenly chosen ones not above a height."""
-        shown: NDArray[np.int64] = self.order[self.xyz[self.order, 2] <= ceiling][:MOST_DRAWN]
+    def drawn(self, box: Box, seen: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """Rows of the points to draw, spread evenly over the surfaces.
+
+        Args:
+            box: points outside it are hidden.
+            seen: bool [N], points in sight: most of what is drawn is taken from them; None: all.
+        """
+        ordered = self.order[within(self.xyz[self.order], box)] if box != EVERYWHERE else self.order
+        if seen is None or len(ordered) <= MOST_DRAWN:
+            return ordered[:MOST_DRAWN]
+        near = seen[ordered]
+        in_sight = ordered[near][: round(MOST_DRAWN * (1 - ELSEWHERE))]
+        others = ordered[~near][: MOST_DRAWN - len(in_sight)]
+        shown: NDArray[np.int64] = np.concatenate([in_sight, others])
         return shown
 
     def scene_position(self, row: int) -> tuple[float, float, float]:
@@ -119,9 +113,22 @@ class Scan:
         shown: NDArray[np.float64] = self._rotation @ np.array(position) - self._shift
         return shown
 
+    def scene_place(self, shown: NDArray[np.float32]) -> tuple[float, float, float]:
+        """A place of the page's frame in the scene's own."""
+        x, y, z = (self._rotation.T @ (shown.astype(np.float64) + self._shift)).tolist()
+        return x, y, z
 
-def _segment(cloud: Cloud, voxel_size: float, up: NDArray[np.float64]) -> Segments:
-    return Segments(preprocess(cloud, Preprocessing(voxel_size=voxel_size), up))
+
+def _segment(
+    cloud: Cloud,
+    voxel_size: float,
+    up: NDArray[np.float64],
+    shift: NDArray[np.float64],
+    helper: Helper | None,
+) -> Segments:
+    prepared = preprocess(cloud, Preprocessing(voxel_size=voxel_size), up)
+    seen = None if helper is None else helper.features(cloud, up, voxel_size)
+    return Segments(prepared, shift, seen)
 
 
 def _evenly(xyz: NDArray[np.float32], voxel_size: float) -> tuple[NDArray[np.int64], int]:

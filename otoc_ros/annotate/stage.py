@@ -1,74 +1,145 @@
-"""What one window draws: the points, a pin for every click, and from where they are seen."""
+"""What one window draws: the points, a pin for every click, and a sign where to click next."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import viser
 from numpy.typing import NDArray
 
-from otoc_ros.annotate.paint import base_colors, tint
-from otoc_ros.annotate.scan import Scan, Segments
+from otoc_ros.annotate.camera import Camera
+from otoc_ros.annotate.clip import EVERYWHERE, Box
+from otoc_ros.annotate.paint import (
+    CHOSEN_TINT,
+    GROWN_TINT,
+    SAID_TINT,
+    Look,
+    base_colors,
+    tint,
+)
+from otoc_ros.annotate.pins import Pins
+from otoc_ros.annotate.scan import MOST_DRAWN, Scan
+from otoc_ros.annotate.segments import Lit, Segments
 from otoc_ros.site.classes import ClassInfo
 from otoc_ros.site.clicks import Click
 
 SPREAD = 1.4  # size of a point in gaps between points, so that surfaces look closed
-PIN = 0.014  # width of a pin's head as a share of the scene's diagonal …
-SMALLEST_PIN, LARGEST_PIN = 0.008, 0.1  # … within these metres
-STEM = (15, 15, 15)
 ROOM = 2.2  # metres: what is higher probably has a ceiling …
 CEILING = 0.25  # … this thick at most
+NARROW = 0.7  # share of the points in sight from which it does not pay to draw them anew
+FRAMED = 20_000  # points that the first view is chosen by
+CLOSE_UP = 0.22  # distance of a close-up as a share of the scene's diagonal
+
+
+@dataclass(frozen=True, eq=False)
+class Knowledge:
+    """What is known of a scene's M super-voxels beside its clicks; None: nothing.
+
+    Attributes:
+        belief: float32 [M, C] of the prototypes. pseudo: int32 [M], -1 = none, and its confidence,
+            of the last round. truth: int32 [N] of the points.
+    """
+
+    belief: NDArray[np.float32] | None = None
+    pseudo: NDArray[np.int32] | None = None
+    pseudo_confidence: NDArray[np.float32] | None = None
+    truth: NDArray[np.int32] | None = None
 
 
 class Stage:
     """The 3D part of a page; all methods send to that window only."""
 
-    def __init__(self, client: viser.ClientHandle, classes: Sequence[ClassInfo]) -> None:
+    def __init__(self, client: viser.ClientHandle) -> None:
         self._client = client
-        self._row = {known.name: row for row, known in enumerate(classes)}
-        self._colors = np.array([known.color for known in classes], np.uint8)
-        self._pins: list[viser.SceneNodeHandle] = []
+        self._pins = Pins(client)
         self._points: viser.PointCloudHandle | None = None
-        self._sent: tuple[Scan, float] | None = None
+        self._rows: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._sent: tuple[Scan, Box, int] | None = None
+        self._sight = 0
+        self.camera = Camera(client)
         self.scan: Scan | None = None
-        self.ceiling = 0.0
-        self.top = 0.0
+        self.box: Box = EVERYWHERE
+        self.limits: Box = EVERYWHERE
+        self.diagonal = 1.0
+        self.middle = np.zeros(3)
+        self._seen: NDArray[np.bool_] | None = None
 
     def show(self, scan: Scan) -> None:
         """Look at another scan, from above one corner, below its ceiling if it has one."""
         self.scan = scan
         low, high = scan.xyz.min(0), scan.xyz.max(0)
-        self.top = float(high[2])
-        is_room = self.top - max(low[2], 0) > ROOM
-        self.ceiling = round(self.top - CEILING if is_room else self.top + 0.05, 2)
-        self._diagonal = float(np.linalg.norm(high - low))
-        middle = np.array([0.0, 0.0, (max(low[2], 0) + self.ceiling) / 3])
-        camera = self._client.camera
-        camera.up_direction = (0.0, 0.0, 1.0)
-        camera.position = middle + self._diagonal * np.array([-0.36, -0.46, 0.72])
-        camera.look_at = middle
+        top = float(high[2])
+        is_room = top - max(low[2], 0) > ROOM
+        self.limits = tuple(  # type: ignore[assignment]
+            (round(float(a) - 0.05, 2), round(float(b) + 0.05, 2))
+            for a, b in zip(low, high, strict=True)
+        )
+        ceiling = round(top - CEILING, 2) if is_room else self.limits[2][1]
+        self.box = self.limits[0], self.limits[1], (self.limits[2][0], ceiling)
+        # A glimpse through an open door is no reason to stand further back.
+        near, far = np.percentile(scan.xyz[scan.order[:FRAMED]], [1, 99], axis=0)
+        self.diagonal = float(np.linalg.norm(far - near))
+        self.middle = (near + far) / 2
+        self.middle[2] = (max(near[2], 0) + min(far[2], ceiling)) / 3
+        self._sight += 1
+        self._seen = None
+        self.camera.set(*self.overview())
 
-    def draw(self, view: str, size: float, clicks: Sequence[Click], chosen: str | None) -> None:
+    def overview(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """From where the whole scene is seen: position and target, [3] each."""
+        return self.middle + self.diagonal * np.array([-0.36, -0.46, 0.72]), self.middle
+
+    def look_closer(self) -> bool:
+        """Choose the points by what is in sight now; whether that has changed much."""
+        scan = self.scan
+        if scan is None or len(scan.xyz) <= MOST_DRAWN or not self.camera.moved():
+            return False
+        seen = self.camera.in_sight(scan.xyz)
+        was_all = self._seen is None
+        self._seen = None if seen.mean() > NARROW else seen
+        if was_all and self._seen is None:
+            return False
+        self._sight += 1
+        return True
+
+    def draw(
+        self,
+        view: str,
+        size: float,
+        classes: Sequence[ClassInfo],
+        clicks: Sequence[Click],
+        chosen: str | None,
+        lit: Lit | None,
+        knowledge: Knowledge,
+    ) -> None:
         """Send the points and pins.
 
         Args:
             view: one of `paint.VIEWS`. size: of the points, 1 = they just touch.
             clicks: that hold; chosen: id of the one that is shown most clearly.
+            lit: what takes a label; None while the super-voxels are not known.
         """
         if (scan := self.scan) is None:
             return
-        rows = scan.drawn(self.ceiling)
+        sent = scan, self.box, self._sight
+        is_new = sent != self._sent
+        if is_new:
+            self._rows = scan.drawn(self.box, self._seen)
+        rows = self._rows
+        class_colors = np.array([known.color for known in classes], np.uint8)
         segments = scan.found_segments()
-        supervoxel = None if segments is None else segments.of_point[rows]
-        colors = base_colors(
-            view, scan.xyz[rows, 2], None if scan.rgb is None else scan.rgb[rows], supervoxel
-        )
+        look = _look(scan, rows, segments, lit, knowledge)
+        colors = base_colors(view, look, class_colors)
         painted = colors.astype(np.uint8)
-        if segments is not None:
-            painted = self._tinted(colors, segments, rows, clicks, chosen)
+        if segments is not None and lit is not None:
+            of_point = segments.of_point[rows]
+            strength = np.where(lit.said, SAID_TINT, GROWN_TINT).astype(np.float32)
+            strength[lit.of_click(chosen)] = CHOSEN_TINT
+            painted = tint(colors, lit.label[of_point], strength[of_point], class_colors)
         with self._client.atomic():
-            if self._points is not None and self._sent == (scan, self.ceiling):
+            if self._points is not None and not is_new:
                 self._points.colors = painted  # the points themselves are there already
                 self._points.point_size = SPREAD * size * scan.spacing
             else:
@@ -81,83 +152,43 @@ class Stage:
                     point_shading="flat",
                     precision="float32",
                 )
-                self._sent = scan, self.ceiling
-            self._draw_pins(scan, clicks, chosen)
+                self._sent = sent
+            self._pins.draw(scan, self.box, self.diagonal, classes, clicks, chosen)
 
-    def _tinted(
-        self,
-        colors: NDArray[np.float32],
-        segments: Segments,
-        rows: NDArray[np.int64],
-        clicks: Sequence[Click],
-        chosen: str | None,
-    ) -> NDArray[np.uint8]:
-        label = segments.labels(clicks, self._row)
-        is_chosen = np.zeros(segments.count, bool)
-        for click in clicks:
-            if click.id == chosen and click.position:
-                is_chosen[segments.at(click.position)] = True
-        of_point = segments.of_point[rows]
-        return tint(colors, label[of_point], is_chosen[of_point], self._colors)
+    def point_at(self, place: NDArray[np.float32] | None, words: str = "") -> None:
+        """Put up the sign where to click next, or take it away."""
+        self._pins.sign(place, words, self.diagonal)
 
-    def _draw_pins(self, scan: Scan, clicks: Sequence[Click], chosen: str | None) -> None:
-        """A head in its class's colour on a stem; the chosen one is larger and named."""
-        for node in self._pins:
-            node.remove()
-        self._pins = []
-        pins = [
-            (scan.shown_position(click.position), click)
-            for click in clicks
-            if click.position and click.class_name
-        ]
-        pins = [(foot, click) for foot, click in pins if foot[2] <= self.ceiling]
-        size = float(np.clip(PIN * self._diagonal, SMALLEST_PIN, LARGEST_PIN))
-        for is_chosen, swell in ((False, 1.0), (True, 1.6)):
-            some = [pin for pin in pins if (pin[1].id == chosen) == is_chosen]
-            if not some:
-                continue
-            name = f"/pins/{'chosen' if is_chosen else 'others'}"
-            feet = np.array([foot for foot, _ in some])
-            # Upwards, and off the walls into the room, whose middle is the origin.
-            lift = np.column_stack([-feet[:, :2], np.linalg.norm(feet[:, :2], axis=1) + 0.1])
-            lift /= np.linalg.norm(lift, axis=1, keepdims=True)
-            heads = feet + 1.8 * swell * size * lift
-            scene = self._client.scene
-            self._pins += [
-                scene.add_line_segments(
-                    f"{name}/stems", np.stack([feet, heads], 1), STEM, thickness=0.2 * size
-                ),
-                scene.add_point_cloud(
-                    f"{name}/rims",
-                    heads - [0, 0, 0.1 * size],  # behind the heads for who looks from above
-                    STEM,
-                    point_size=1.3 * swell * size,
-                    point_shape="circle",
-                    point_shading="flat",
-                    precision="float32",
-                ),
-                scene.add_point_cloud(
-                    f"{name}/heads",
-                    heads,
-                    self._colors[[self._row[str(click.class_name)] for _, click in some]],
-                    point_size=swell * size,
-                    point_shape="circle",
-                    precision="float32",
-                ),
-            ]
-            if is_chosen:
-                self._pins.append(
-                    scene.add_label(
-                        f"{name}/label",
-                        title(some[0][1]),
-                        position=heads[0] + [0, 0, size],
-                        anchor="bottom-center",
-                    )
-                )
+    def close_up(self, place: NDArray[np.float32]) -> None:
+        """Fly close to a place."""
+        self.camera.approach(place.astype(np.float64), CLOSE_UP * self.diagonal)
 
 
-def title(click: Click) -> str:
-    """What a click says, in a few words."""
-    number = f" {click.object}" if click.object else ""
-    kind = "" if click.kind == "click" else f" ({click.kind})"
-    return f"{click.class_name}{number}{kind}"
+def _look(
+    scan: Scan,
+    rows: NDArray[np.int64],
+    segments: Segments | None,
+    lit: Lit | None,
+    knowledge: Knowledge,
+) -> Look:
+    height, rgb = scan.xyz[rows, 2], None if scan.rgb is None else scan.rgb[rows]
+    if segments is None:
+        return Look(height, rgb)
+    of_point = segments.of_point[rows]
+
+    def spread(values: NDArray | None) -> NDArray | None:  # type: ignore[type-arg]
+        return None if values is None else values[of_point]
+
+    belief, truth = knowledge.belief, knowledge.truth
+    return Look(
+        height=height,
+        rgb=rgb,
+        normal=segments.normal[segments.voxel_of_point[rows]],
+        supervoxel=of_point,
+        object=None if lit is None else spread(lit.owner),
+        believed=None if belief is None else spread(belief.argmax(axis=1).astype(np.int32)),
+        confidence=None if belief is None else spread(belief.max(axis=1)),
+        pseudo=spread(knowledge.pseudo),
+        pseudo_confidence=spread(knowledge.pseudo_confidence),
+        truth=None if truth is None else truth[rows],
+    )

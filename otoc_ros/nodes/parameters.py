@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 
 from otoc_ros.core.errors import InputError
+from otoc_ros.site.bundle import shipped_bundle
 
 RELIABILITY = ("best_effort", "reliable")
 
@@ -186,23 +185,6 @@ def ros_home() -> Path:
     """Our folder in the one where ROS keeps logs and other things that programs write."""
     home = os.environ.get("ROS_HOME")
     return (Path(home) if home else Path.home() / ".ros") / "otoc_ros"
-
-
-def shipped_bundle() -> Path:
-    """The bundle in the package's share folder: of a colcon, a pip or an editable installation.
-
-    Raises:
-        InputError: the installation has none.
-    """
-    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-
-    places = [Path(sys.prefix) / "share" / "otoc_ros", Path(__file__).parents[2]]
-    with suppress(PackageNotFoundError, LookupError, OSError):  # nothing sourced or not colcon's
-        places.insert(0, Path(get_package_share_directory("otoc_ros")))
-    for place in places:
-        if (place / "bundle" / "bundle.yaml").exists():
-            return place / "bundle"
-    raise InputError("no bundle is shipped with this installation; set the parameter bundle")
 
 
 def _angles(values: Any) -> tuple[float, float, float] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -27,7 +27,7 @@ from otoc_ros.core.propagation import (
 )
 from otoc_ros.core.supervoxels import pool
 from otoc_ros.perception.bank import Bank
-from otoc_ros.perception.networks import Network
+from otoc_ros.perception.networks import Answer, Network
 from otoc_ros.site.bundle import open_bundle
 
 F32 = NDArray[np.float32]
@@ -164,6 +164,29 @@ class Perception:
         """
         return self.label(self.see(cloud, up), self.untaught)
 
+    def features(self, cloud: Cloud, up: NDArray[np.float64] | None = None) -> F32:
+        """What the U-Net sees at each point of a cloud, for comparing places without its classes.
+
+        Args:
+            up: as for a call.
+
+        Returns:
+            float32 [N, D], in no particular unit; zero for points without coordinates.
+
+        Raises:
+            InputError: as for a call.
+        """
+        prepared = preprocess(cloud, self.preprocessing, up)
+        return prepared.to_points(self._infer(prepared)["feature"], fill=0)
+
+    def _infer(self, prepared: Prepared, lap: Callable[[str], None] | None = None) -> Answer:
+        feeds: dict[str, Any] = {"features": prepared.features}
+        if self._unet.maps is not None:
+            feeds.update(self._unet.maps(prepared.grid.coords, self.info.levels))
+        if lap is not None:
+            lap("maps")
+        return self._unet(feeds)
+
     def see(self, cloud: Cloud, up: NDArray[np.float64] | None = None) -> SeenCloud:
         """What the networks see in a cloud; arguments and errors as of a call."""
         clock = _StageClock()
@@ -172,11 +195,7 @@ class Perception:
         def pooled(values: F32) -> F32:
             return pool(values, prepared.supervoxel, prepared.n_supervoxels)
 
-        feeds: dict[str, Any] = {"features": prepared.features}
-        if self._unet.maps is not None:
-            feeds.update(self._unet.maps(prepared.grid.coords, self.info.levels))
-        clock.lap("maps")
-        seen = self._unet(feeds)
+        seen = self._infer(prepared, clock.lap)
         clock.lap("unet")
         feature = pooled(seen["feature"])
         described = np.concatenate([feature, pooled(prepared.features)], axis=1)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -172,3 +174,20 @@ def open_bundle(folder: Path) -> Bundle:
     for name in info.files:
         bundle.read(name)
     return bundle
+
+
+def shipped_bundle() -> Path:
+    """The bundle in the package's share folder: of a colcon, a pip or an editable installation.
+
+    Raises:
+        InputError: the installation has none.
+    """
+    places = [Path(sys.prefix) / "share" / "otoc_ros", Path(__file__).parents[2]]
+    with suppress(ImportError, LookupError, OSError):  # no ROS, none sourced, or no colcon
+        from ament_index_python.packages import get_package_share_directory
+
+        places.insert(0, Path(get_package_share_directory("otoc_ros")))
+    for place in places:
+        if (place / "bundle" / INFO_FILE).exists():
+            return place / "bundle"
+    raise InputError("no bundle is shipped with this installation; set the parameter bundle")

@@ -99,6 +99,18 @@ def locked_append(path: Path) -> Iterator[int]:
             os.close(descriptor)  # which also lets go of the lock
 
 
+@contextmanager
+def locked_folder(path: Path) -> Iterator[None]:
+    """A folder's files are read and replaced by one process only while the block runs."""
+    with writing(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)  # which also lets go of the lock
+
+
 def append(descriptor: int, data: bytes) -> None:
     """Append and sync; when that fails the file gets its former length back."""
     length = os.fstat(descriptor).st_size

@@ -18,7 +18,7 @@ from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.errors import InputError
 from otoc_ros.site.classes import MAX_CLASSES, ClassInfo
 from otoc_ros.site.documents import Document, parse, read_document, write_document
-from otoc_ros.site.files import atomic_folder, atomic_write, locked_append, writing
+from otoc_ros.site.files import atomic_folder, atomic_write, locked_folder, writing
 from otoc_ros.site.readers.ply import ply_bytes
 from otoc_ros.site.scene import Scene, SceneMeta, Split, View
 from otoc_ros.site.truth import Truth, write_truth
@@ -95,17 +95,30 @@ class Site:
     def with_class(self, info: ClassInfo) -> Site:
         """The site with a class at the end of its table, unless it has one of that name by now.
 
-        All others keep their numbers; two processes that add classes do not lose each other's.
+        Raises:
+            InputError: the table is full, or the disk is full or not writable.
+        """
+        return self._extended(info, keep_known=True)
+
+    def add_class(self, info: ClassInfo) -> Site:
+        """Add a class at the end of the table, so that the numbers of the others stay.
+
+        Returns:
+            The site as it is on disk now, with classes that other programs have added meanwhile.
 
         Raises:
-            InputError: the table is full, or the disk is not writable.
+            InputError: the name is taken, or the disk is full or not writable.
         """
-        with locked_append(self.path / ".site.lock"):
+        return self._extended(info, keep_known=False)
+
+    def _extended(self, info: ClassInfo, keep_known: bool) -> Site:
+        with locked_folder(self.path):  # two processes that add classes do not lose each other's
             now = Site.open(self.path)
-            if info.name in {known.name for known in now.config.classes}:
+            if keep_known and info.name in {known.name for known in now.config.classes}:
                 return now
-            values = {**dict(now.config), "classes": (*now.config.classes, info)}
-            config = parse(SiteConfig, values, f"site {self.path}")
+            values = now.config.model_dump()
+            values["classes"] = (*now.config.classes, info)
+            config = parse(SiteConfig, values, f"class {info.name}")
             write_document(self.path / "site.yaml", config)
         return Site(self.path, config)
 

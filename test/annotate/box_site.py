@@ -13,10 +13,10 @@ CENTRE = np.array([100.0, 50.0, 3.0])  # far from the origin, as in a map
 
 
 def make_box_site(path: Path) -> Site:
-    """Scenes `a` and `b`: a red box amid a grey floor of 3 m; classes floor (stuff), box, ball."""
+    """Scenes `a` and `b`: a red box amid a grey floor of 5 m; classes floor (stuff), box, ball."""
     made = Site.create(path, "box", parse_classes("floor:stuff,box,ball"), 0.05)
     rng = np.random.default_rng(0)
-    floor = np.column_stack([rng.uniform(-1.5, 1.5, (20_000, 2)), np.zeros(20_000)])
+    floor = np.column_stack([rng.uniform(-2.5, 2.5, (55_000, 2)), np.zeros(55_000)])
     side = rng.uniform(-1, 1, (12_000, 3))
     side /= np.abs(side).max(axis=1, keepdims=True)
     box = side * SIDE / 2 + [0, 0, SIDE / 2]

@@ -69,14 +69,28 @@ class Tab:
         self._call("Input.dispatchKeyEvent", type="keyUp", **common)
 
     def click_button(self, label: str) -> None:
-        """Click in the middle of the button with some words on it."""
+        """Click in the middle of the button or tab with some words on it."""
         spot = self.run(
-            "(() => { const found = [...document.querySelectorAll('button')].find("
-            f"button => button.innerText.trim() === {json.dumps(label)});"
+            "(() => { const named = [...document.querySelectorAll('button, [role=tab], div')]"
+            f".filter(part => part.innerText?.trim() === {json.dumps(label)});"
+            "const found = named[named.length - 1];"  # the innermost one
             "const box = found.getBoundingClientRect();"
             "return [box.x + box.width / 2, box.y + box.height / 2] })()"
         )
         self.click(*spot)
+
+    def type_into(self, label: str, words: str) -> None:
+        """Click into the text field with some label and type."""
+        spot = self.run(
+            "(() => { const named = [...document.querySelectorAll('label, div')]"
+            f".filter(part => part.innerText?.trim() === {json.dumps(label)});"
+            "let part = named[named.length - 1];"
+            "while (!part.querySelector('input')) part = part.parentElement;"
+            "const box = part.querySelector('input').getBoundingClientRect();"
+            "return [box.x + box.width / 2, box.y + box.height / 2] })()"
+        )
+        self.click(*spot)
+        self._call("Input.insertText", text=words)
 
     def screenshot(self, path: Path) -> None:
         answer = self._call("Page.captureScreenshot", format="png")

@@ -153,3 +153,60 @@ def test_bad_input_is_one_line(
             printed = capsys.readouterr()
             assert caught.value.code == 2 and message in printed.err, printed
             assert printed.err.count("\n") == 1 and printed.out == ""
+
+
+@pytest.mark.skipif(BINARY is None, reason="needs Chromium: apt install chromium")
+def test_refine_exclude_redo_suggest_and_accept(site: Site, tmp_path: Path) -> None:
+    def on_floor(tab: Tab) -> tuple[float, float]:
+        x, y = middle(tab)
+        return x - 200, y
+
+    with page(site) as link, browser(tmp_path / "profile") as chromium, chromium.tab(link) as tab:
+        shows(tab, "0 clicks here")
+        wait(lambda: tab.run("!!document.querySelector('canvas')"), SLOW)
+        tab.press("2", "Digit2")
+        wait(lambda: "\nbox" in tab.text(), SLOW)
+        tab.click(*middle(tab))
+        shows(tab, "1 click here")
+        tab.click(*on_floor(tab), CONTROL)
+        shows(tab, "2 clicks here")
+        assert [(line["kind"], line["object"]) for line in lines(site)] == [
+            ("click", 1),
+            ("exclude", 1),
+        ]
+        tab.press("z", "KeyZ", CONTROL)
+        shows(tab, "1 click here")
+        tab.press("y", "KeyY", CONTROL)
+        shows(tab, "2 clicks here")
+        tab.press("z", "KeyZ", CONTROL)
+        shows(tab, "1 click here")
+
+        tab.press("3", "Digit3")
+        wait(lambda: "\nball" in tab.text(), SLOW)
+        tab.click_button("Re-class")
+        shows(tab, "1: ball 1")
+
+        # The super-voxels are there now; the floor is what is left to click.
+        tab.press(" ", "Space")
+        wait(lambda: "next" in tab.run("document.body.innerText"), SLOW)
+        tab.click_button("View")
+        tab.click_button("Whole scene")
+        tab.click_button("Help")
+        shows(tab, "1 example, compared by")
+        tab.click_button("Classes")
+        tab.click_button("Accept what is surer")
+        wait(lambda: any(line["kind"] == "accept" for line in lines(site)), SLOW)
+        accepted = [line for line in lines(site) if line["kind"] == "accept"]
+        assert {line["class"] for line in accepted} == {"ball"}
+        tab.click_button("Label")
+        shows(tab, f"{len(accepted)} predictions accepted")
+
+        tab.click_button("New class")
+        wait(lambda: tab.run("!!document.querySelector('input[type=text]')"), SLOW)
+        tab.type_into("Name", "hat")
+        wait(lambda: "hat" in tab.text(), SLOW)
+        tab.click_button("Add class")
+        wait(lambda: Site.open(site.path).config.classes[-1].name == "hat", SLOW)
+        shows(tab, "4 hat")
+        tab.press("4", "Digit4")
+        assert tab.errors == []

@@ -4,10 +4,11 @@ import threading
 
 import pytest
 
-from otoc_ros.annotate.labeller import BOUNCE, Labeller
+from otoc_ros.annotate.labeller import Labeller
 from otoc_ros.annotate.record import SiteRecord
 from otoc_ros.annotate.stopwatch import PAUSE, Stopwatch
 from otoc_ros.core.errors import InputError
+from otoc_ros.site.classes import ClassInfo
 from otoc_ros.site.clicks import Click
 from otoc_ros.site.site import Site
 
@@ -69,11 +70,84 @@ def test_same_object_without_an_object_says_so(labeller: Labeller) -> None:
     assert labeller.clicks == ()
 
 
-def test_double_click_is_one_click(labeller: Labeller) -> None:
-    assert labeller.click(HERE, 1.0)
-    assert labeller.click(HERE, 1.0 + BOUNCE / 2) is None
-    assert labeller.click(THERE, 1.0 + 2 * BOUNCE)
-    assert len(labeller.clicks) == 2
+def test_redo_brings_back_what_undo_took(labeller: Labeller, site: Site) -> None:
+    labeller.click(HERE, 1)
+    labeller.click(THERE, 2)
+    labeller.undo(3)
+    labeller.undo(4)
+    assert labeller.clicks == ()
+    labeller.redo(5)
+    labeller.redo(6)
+    assert [click.position for click in labeller.clicks] == [HERE, THERE]
+    assert [click.object for click in labeller.clicks] == [1, 2]
+    with pytest.raises(InputError, match="nothing to redo"):
+        labeller.redo(7)
+    labeller.undo(8)
+    labeller.click(HERE, 9)  # a new deed: what was undone before it is history
+    with pytest.raises(InputError, match="nothing to redo"):
+        labeller.redo(10)
+
+
+def test_undo_brings_back_a_deleted_click(labeller: Labeller) -> None:
+    click = labeller.click(HERE, 1)
+    labeller.delete(click.id, 2)
+    assert labeller.clicks == ()
+    labeller.undo(3)
+    (again,) = labeller.clicks
+    assert (again.position, again.class_name, again.object) == (HERE, "box", 1)
+    labeller.undo(4)  # … and the click itself can still be undone after that
+    assert labeller.clicks == ()
+
+
+def test_an_exclusion_speaks_of_the_chosen_object(labeller: Labeller, site: Site) -> None:
+    with pytest.raises(InputError, match="click on the object once first"):
+        labeller.exclude(THERE, 0.5)
+    labeller.click(HERE, 1)
+    labeller.choose("ball", 2)
+    labeller.exclude(THERE, 3)
+    said = [(click.kind, click.class_name, click.object) for click in site.scene("a").clicks()]
+    assert said == [("click", "box", 1), ("exclude", "box", 1)]
+
+
+def test_another_class_for_all_clicks_of_an_object(labeller: Labeller, site: Site) -> None:
+    labeller.click(HERE, 1)
+    labeller.click(THERE, 2, same_object=True)
+    labeller.exclude(THERE, 3)
+    labeller.click(THERE, 4)  # another object, left alone
+    labeller.selected = labeller.clicks[0].id
+    labeller.reclass("ball", 5)
+    said = [(click.kind, click.class_name, click.object) for click in site.scene("a").clicks()]
+    assert said == [("click", "box", 2)] + [
+        (kind, "ball", 1) for kind in ("click", "click", "exclude")
+    ]
+    labeller.reclass("floor", 6)
+    assert {(click.class_name, click.object) for click in labeller.clicks[1:]} == {("floor", 0)}
+    labeller.undo(7)
+    labeller.undo(8)
+    assert [click.class_name for click in labeller.clicks] == ["box"] * 4
+
+
+def test_accepted_predictions_are_of_a_kind_of_their_own(labeller: Labeller, site: Site) -> None:
+    labeller.click(HERE, 1)
+    assert labeller.accept("ball", [[HERE, THERE], [THERE]], 3) == 3
+    said = [(click.kind, click.class_name, click.object) for click in site.scene("a").clicks()]
+    assert said[1:] == [("accept", "ball", 2), ("accept", "ball", 2), ("accept", "ball", 3)]
+    assert [click.seconds for click in labeller.clicks] == [1, 2, 0, 0]
+    labeller.undo(4)
+    assert len(labeller.clicks) == 1
+
+
+def test_a_class_added_by_another_program_is_known_at_once(record: SiteRecord, site: Site) -> None:
+    window = Labeller(record, "a", 0.0)
+    other = Site.open(site.path).add_class(ClassInfo(name="hat", color=(1, 2, 3)))
+    other.scene("a").append_click(Click(position=HERE, class_name="hat", source="rviz"))
+    window.choose("hat", 1)
+    window.click(THERE, 2)
+    record.add_class(ClassInfo(name="cap", color=(1, 2, 3)))
+    names = [known.name for known in Site.open(site.path).config.classes]
+    assert names == ["floor", "box", "ball", "hat", "cap"]
+    with pytest.raises(InputError, match="class hat is listed twice"):
+        record.add_class(ClassInfo(name="hat", color=(1, 2, 3)))
 
 
 def test_undo_takes_back_only_what_this_window_said(
@@ -83,7 +157,7 @@ def test_undo_takes_back_only_what_this_window_said(
     other.choose("ball", 0)
     labeller.click(HERE, 1)
     other.click(THERE, 2)
-    assert labeller.undo(3).class_name == "box"
+    assert labeller.undo(3).added[0].class_name == "box"
     assert [click.class_name for click in site.scene("a").clicks()] == ["ball"]
     with pytest.raises(InputError, match="nothing to undo in this window"):
         labeller.undo(4)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otoc_ros.annotate.clip import Box
 from otoc_ros.annotate.picking import RayPicker
 
 STEP = 0.02
@@ -38,10 +39,14 @@ def test_first_surface_is_hit_where_the_ray_meets_it(
     assert np.linalg.norm(LAYERS[row] - aim) < 1.5 * STEP * slant
 
 
+def below(z: float) -> Box:
+    return (-np.inf, np.inf), (-np.inf, np.inf), (-np.inf, z)
+
+
 def test_hidden_points_are_not_hit() -> None:
-    row = PICKER.pick((0.3, 0.2, 5.0), (0, 0, -1), ceiling=0.7)
+    row = PICKER.pick((0.3, 0.2, 5.0), (0, 0, -1), below(0.7))
     assert row is not None and LAYERS[row].tolist() == pytest.approx([0.3, 0.2, 0.5], abs=STEP)
-    assert PICKER.pick((0.3, 0.2, 5.0), (0, 0, -1), ceiling=-1) is None
+    assert PICKER.pick((0.3, 0.2, 5.0), (0, 0, -1), below(-1)) is None
 
 
 def test_from_within_and_along_an_axis() -> None:

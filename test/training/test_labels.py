@@ -10,11 +10,11 @@ from offline_training.labels import (
     click_reach,
     clicked_labels,
     grow_objects,
-    touching,
     with_pseudo_labels,
 )
 from offline_training.scenes import Mark, TrainingScene, load_scene, majority, voxel_truth
 from offline_training.self_training import preprocessing
+from otoc_ros.core.growth import touching
 
 
 def marks(*entries):
