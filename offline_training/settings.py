@@ -40,8 +40,8 @@ class TrainingSettings(BaseModel):
     labels: Literal["clicks", "full"] = "clicks"
     seed: int = Field(default=0, ge=0)
     accept: float = 0.9
-    floor: float = 0.6
-    shares: tuple[float, ...] = (1.0, 0.5, 0.6, 0.7)
+    floor: float = 0.4
+    shares: tuple[float, ...] = (0.5, 0.5, 0.6, 0.7)
     propagation: PropagationSettings = PropagationSettings()
 
 
