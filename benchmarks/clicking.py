@@ -1,4 +1,4 @@
-"""What a click is worth: clicks to outline an object, clicks to good labels, and the page's answer.
+"""What a click is worth: clicks to outline an object, and clicks to good labels.
 
     python benchmarks/clicking.py --quick --json benchmarks/results/clicking.json
 
@@ -34,7 +34,7 @@ from otoc_ros.core.supervoxels import pool
 from otoc_ros.site.site import Site
 
 ROOM_VOXEL, TABLE_VOXEL = 0.05, 0.005
-PARTS = ("noc", "order", "page")
+PARTS = ("noc", "order")
 RANDOM_RUNS = 3  # random orders; their mean is compared with
 NEAR_FINAL = 0.95
 
@@ -61,7 +61,7 @@ def main() -> None:
     result["rooms_generator"] = generator_hash()[:12]
     site = _rooms(args)
     warm_up()
-    parts = {"noc": outlines, "order": orders, "page": page}
+    parts = {"noc": outlines, "order": orders}
     for name in args.parts.split(","):
         result |= parts[name](site, args)
         if args.json:
@@ -164,21 +164,6 @@ def orders(site: Site, args: argparse.Namespace) -> dict:
     }
     ratio = round(clicks["ours"] / clicks["random"], 3)
     return {"clicks_ratio": ratio, "order": row | {"miou_every_5_clicks": shown}}
-
-
-def page(site: Site, args: argparse.Namespace) -> dict:
-    """The real page in a real browser, at the room's own size and at a million points."""
-    from clicking_page import measure
-
-    scene = _scenes(site, args)[0]
-    small = measure(scene, site.config.classes, scene.meta.points, args.seed)
-    large = measure(scene, site.config.classes, 1_000_000, args.seed)
-    print("page     ", json.dumps({"room": small, "million": large}), flush=True)
-    return {
-        "page": {"room": small, "million": large},
-        "page_p95_ms": large.get("page_p95_ms"),
-        "seconds_20_objects": large.get("seconds_20_objects"),
-    }
 
 
 def _rooms(args: argparse.Namespace) -> Site:
