@@ -51,7 +51,9 @@ def mean_recall(truth, found):
 def test_propagation_carries_clicks_to_where_the_networks_are_blind(tmp_path):
     site = make_small_site(tmp_path / "site", train=3, val=0)
     networks = Networks.fresh(site, QUICK, CPU)  # untrained: they know nothing
-    before, after = [], []
+    torch.nn.init.zeros_(networks.theta.classifier.weight)  # and do not claim to
+    torch.nn.init.zeros_(networks.theta.classifier.bias)
+    before, clicked_only, after = [], [], []
     for scene in site.scenes():
         loaded = load_scene(scene, preprocessing(site))
         scores = network_scores(networks.theta, networks.relation, loaded.prepared, CPU)
@@ -59,11 +61,15 @@ def test_propagation_carries_clicks_to_where_the_networks_are_blind(tmp_path):
         settings = QUICK.propagation.model_copy(update={"steps": 30, "weight": 3.0})
         truth = voxel_truth(scene, loaded.prepared).semantic
         blind = fuse(scores.log_theta, scores.similarity, settings)
+        alone = settings.model_copy(update={"steps": 0})
+        still = believe(loaded, scores, clicked, None, alone)
         belief = believe(loaded, scores, clicked, None, settings)
         groups = loaded.prepared.supervoxel
         before.append(mean_recall(truth, blind.argmax(axis=1)[groups]))
+        clicked_only.append(mean_recall(truth, still.argmax(axis=1)[groups]))
         after.append(mean_recall(truth, belief.argmax(axis=1)[groups]))
     assert np.mean(after) > np.mean(before) + 0.2
+    assert np.mean(after) > np.mean(clicked_only) + 0.1
 
 
 def test_clicks_keep_their_label_and_pseudo_labels_are_told_apart(trained_site):
