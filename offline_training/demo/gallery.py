@@ -25,7 +25,7 @@ from otoc_ros.site.truth import Truth
 I32 = NDArray[np.int32]
 
 STRIP_WIDTH = 1500  # pixels of the picture for the README
-STRIP_COLORS = 255
+STRIP_COLORS = 160
 
 Picture = tuple[Image.Image, str, str]  # and its name and a line about it
 
