@@ -58,7 +58,7 @@ class Corrections:
         self._site_path, self._voxel_size = site, voxel_size
         self.problem = ""
         try:
-            self.bank = load_bank(self._file, untaught, bundle)
+            self.bank = self._still_said(load_bank(self._file, untaught, bundle))
         except InputError as error:
             aside = self._file.with_suffix(".damaged")
             with suppress(OSError):
@@ -115,8 +115,19 @@ class Corrections:
         Raises:
             InputError: as `keep`; or the site does not have the click.
         """
-        self.save()
+        # The site first: a bank that was not saved any more is told by it when it loads.
         Site.open(self._site_path).scene(lesson.scene).withdraw(lesson.click, "rviz")
+        self.save()
+
+    def _still_said(self, bank: Bank) -> Bank:
+        """Without the lessons whose clicks were withdrawn in the site, here or in a browser."""
+        for lesson in bank.lessons:
+            with suppress(InputError):  # a site that was moved away takes nothing back
+                scene = Site.open(self._site_path).scene(lesson.scene)
+                withdrawn = {event.withdraws for event in scene.events()}
+                if lesson.click in withdrawn:
+                    bank = bank.forgotten(lesson.click)
+        return bank
 
     def save(self) -> None:
         """Write the bank's file."""

@@ -86,7 +86,9 @@ class ShownClouds:
         for candidates in (of_that_stamp, seen_by_then, recorded_by_then):
             if candidates:
                 return candidates[-1]
-        late = (clouds[0].time + delay - stamp) / 1e9
+        if clouds[0].time <= stamp:  # shown faster than most: there was nothing else to click on
+            return clouds[0]
+        late = (clouds[0].time - stamp) / 1e9
         raise InputError(
             f"the click is {late:.2f} s older than the oldest of the {len(clouds)} clouds that are "
             "kept; click again, and check that the clocks of RViz and of the robot agree"

@@ -204,6 +204,14 @@ def test_a_click_means_the_cloud_that_was_on_the_screen(shown: Shown) -> None:
         number_of(101)
 
 
+def test_a_quick_click_on_the_only_cloud_means_that_cloud(shown: Shown) -> None:
+    clouds = ShownClouds()
+    clouds.add(Shown(100 * SECOND, "", 101 * SECOND, *_made_of(shown)))
+    assert clouds.at(101 * SECOND + SECOND // 20, SECOND // 5).stamp == 100 * SECOND
+    with pytest.raises(InputError, match="1.00 s older than the oldest"):
+        clouds.at(100 * SECOND - 1, 2 * SECOND)
+
+
 def test_a_click_on_a_replayed_recording_is_matched_by_its_stamps(shown: Shown) -> None:
     clouds = ShownClouds()
     for number in range(3):
