@@ -23,6 +23,7 @@ import numpy as np
 from clicking_order import ORDERS, Room, clicks_to, curve
 from clicking_person import Case, outline, voxel_edges
 from clicking_rival import ROOMS, TABLETOP, RegionGrowing
+from computer import processor
 
 from otoc_ros.annotate.helper import Helper
 from otoc_ros.annotate.scan import Scan
@@ -51,7 +52,7 @@ def main() -> None:
     default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "otoc_benchmarks"
     parser.add_argument("--cache", type=Path, default=default, help="for the simulated rooms")
     args = parser.parse_args()
-    machine = f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    machine = f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     command = "python benchmarks/clicking.py " + " ".join(sys.argv[1:])
     print(f"machine: {machine}\nseed: {args.seed}\ncommand: {command}", flush=True)
     from offline_training.rooms import generator_hash
@@ -214,13 +215,6 @@ def _majority(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
     from offline_training.scenes import majority
 
     return majority(values, rows, count)
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

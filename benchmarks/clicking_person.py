@@ -9,7 +9,6 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from otoc_ros.core.clustering import FORWARD_OFFSETS
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.voxels import kernel_maps
 
@@ -40,7 +39,7 @@ class Case:
 
 def voxel_edges(prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of voxels that touch."""
-    neighbours = kernel_maps(prepared.grid.coords, 1)[0].neighbours[:, :FORWARD_OFFSETS]
+    neighbours = kernel_maps(prepared.grid.coords, 1)[0].neighbours[:, :HALF]
     voxel, slot = np.nonzero(neighbours >= 0)
     return voxel, neighbours[voxel, slot]
 

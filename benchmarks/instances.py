@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout that 
 
 import numpy as np
 import torch
+from computer import processor
 from instance_rivals import dual_set, tiles, without_clicks
 from rich.progress import Progress
 
@@ -395,16 +396,6 @@ def rounded(summary: dict) -> dict:
 
 def ratio(one: float, other: float) -> float | None:
     return round(one / other, 4) if other else None
-
-
-def processor() -> str:
-    """The processor's name."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":")[1].strip()
-    return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

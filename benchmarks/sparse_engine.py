@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout that 
 import numpy as np
 import onnxruntime
 import torch
+from computer import processor
 
 from offline_training.export import write_sparse_onnx
 from offline_training.settings import PRESETS
@@ -363,15 +364,10 @@ def spconv_unet() -> type | None:
 
 
 def machine() -> str:
-    name = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        name = lines[0].split(":")[1].strip() if lines else name
     kernel = native.library()
     vectors = native.INSTRUCTION_SETS[kernel.otoc_instruction_set()] if kernel else "not built"
     return (
-        f"{name}, {os.cpu_count()} cores, native kernel {vectors}, Python "
+        f"{processor()}, {os.cpu_count()} cores, native kernel {vectors}, Python "
         f"{platform.python_version()}, torch {torch.__version__}, onnxruntime "
         f"{onnxruntime.__version__}"
     )

@@ -29,6 +29,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout that is not installed
 
 import numpy as np
+from computer import processor
 from supervoxel_rivals import build, clouds, methods
 from supervoxel_rivals.growth import growth
 from supervoxel_rivals.scores import Tally
@@ -199,16 +200,6 @@ def fingerprint(name: str, item: clouds.Labelled) -> str:
         digest.update(source.read_bytes())
     digest.update(item.xyz.tobytes())
     return digest.hexdigest()[:20]
-
-
-def processor() -> str:
-    """The processor's name."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":")[1].strip()
-    return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -208,7 +208,7 @@ def test_a_quick_click_on_the_only_cloud_means_that_cloud(shown: Shown) -> None:
     clouds = ShownClouds()
     clouds.add(Shown(100 * SECOND, "", 101 * SECOND, *_made_of(shown)))
     assert clouds.at(101 * SECOND + SECOND // 20, SECOND // 5).stamp == 100 * SECOND
-    with pytest.raises(InputError, match="1.00 s older than the oldest"):
+    with pytest.raises(InputError, match=r"1\.00 s older than the oldest"):
         clouds.at(100 * SECOND - 1, 2 * SECOND)
 
 
