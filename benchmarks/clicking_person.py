@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.voxels import kernel_maps
 
+HALF = 13  # neighbour offsets k and 26 - k join the same pairs
 MOST = 20  # clicks on one object before the person gives up
 SMALLEST = 30  # voxels of an object that is clicked
 
