@@ -25,14 +25,13 @@ F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 
 COLOUR_STEP = 0.1  # change of mean colour (rgb in 0..1) that costs 1
-NORMAL_STEP = 0.2  # change of the mean normal's parts that costs 1
+NORMAL_STEP = 0.3  # change of the mean normal's parts that costs 1; a box's edge is passed twice
 STEP_COST = 0.1  # a metre
 
 # Chosen on simulated rooms of the train split and tabletop frames 0 to 32 as the limits that need
 # the fewest clicks to 80 % IoU; benchmarks/clicking.py measures on others.
 LIMIT = 45.0  # cost of the longest path from a click
 FEATURE_LIMIT = 56.0  # the same where a network's feature counts, too
-EDGE_STEP = 0.3  # in place of NORMAL_STEP: the sharp edge of a box can be passed twice
 CLOSE = 0.1  # share of the limit that one step within an object costs at most
 FEATURE_STEP = 0.1  # change of the unit feature that costs 1
 MOST_REMEMBERED = 256  # paths of a cloud; 2 500 super-voxels make 10 kB each
@@ -54,18 +53,15 @@ def touching(prepared: Prepared) -> csr_matrix:
     return graph
 
 
-def crossing_costs(
-    prepared: Prepared, graph: csr_matrix, normal_step: float = NORMAL_STEP
-) -> csr_matrix:
+def crossing_costs(prepared: Prepared, graph: csr_matrix) -> csr_matrix:
     """What a step between two touching super-voxels costs: sparse [M, M], above 0.
 
     Args:
         graph: from `touching`.
-        normal_step: change of the mean normal's parts that costs 1.
     """
     edges = graph.tocoo()
     cost = STEP_COST * edges.data + 1e-4
-    for values, scale in ((prepared.rgb, COLOUR_STEP), (np.abs(prepared.normal), normal_step)):
+    for values, scale in ((prepared.rgb, COLOUR_STEP), (np.abs(prepared.normal), NORMAL_STEP)):
         if values is not None:
             mean = pool(values, prepared.supervoxel, prepared.n_supervoxels)
             cost += ((mean[edges.row] - mean[edges.col]) ** 2).sum(axis=1) / scale**2
@@ -135,7 +131,7 @@ class Growth:
     def __init__(self, prepared: Prepared, feature: F32 | None = None) -> None:
         graph = touching(prepared)
         self._island = flat_surfaces(prepared, graph)
-        edges = crossing_costs(prepared, graph, EDGE_STEP).tocoo()
+        edges = crossing_costs(prepared, graph).tocoo()
         self._row, self._col, self._cost = edges.row, edges.col, edges.data
         self._limit = LIMIT
         if feature is not None:

@@ -35,10 +35,10 @@ def voxel_normals(
 
 
 @compiled
-def _normals(coords, xyz, radius):  # type: ignore[no-untyped-def]
+def columns_of(coords):  # type: ignore[no-untyped-def]
+    """Runs of equal (x, y) among sorted voxels: where each begins, and one more; x << 32 + y."""
     count = len(coords)
-    normal = np.zeros((count, 3), np.float32)
-    start = np.empty(count + 1, np.int32)
+    start = np.empty(count + 1, np.int64)
     columns = 0
     for i in range(count):
         if i == 0 or coords[i, 0] != coords[i - 1, 0] or coords[i, 1] != coords[i - 1, 1]:
@@ -48,6 +48,15 @@ def _normals(coords, xyz, radius):  # type: ignore[no-untyped-def]
     key = np.empty(columns, np.int64)
     for c in range(columns):
         key[c] = (np.int64(coords[start[c], 0]) << 32) + coords[start[c], 1]
+    return start, key
+
+
+@compiled
+def _normals(coords, xyz, radius):  # type: ignore[no-untyped-def]
+    count = len(coords)
+    normal = np.zeros((count, 3), np.float32)
+    start, key = columns_of(coords)
+    columns = len(key)
 
     width = 2 * radius + 1
     offset = np.empty(width * width, np.int64)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.compiled import compiled
 from otoc_ros.core.errors import InputError
-from otoc_ros.core.normals import voxel_normals
+from otoc_ros.core.normals import columns_of, voxel_normals
 
 BITS = 21
 HALF = 2 ** (BITS - 1)
@@ -266,18 +266,9 @@ def _add(xyz, rgb, pose, edge, view, count, keys, means, seen, table):  # type: 
 @compiled
 def _drawn(coords, xyz, normal, weight, reach):  # type: ignore[no-untyped-def]
     """Points [V, 3] moved along their normals to the weighted mean of the voxels around."""
-    count = len(coords)
     drawn = xyz.copy()
-    start = np.empty(count + 1, np.int64)  # columns of equal (x, y)
-    columns = 0
-    for i in range(count):
-        if i == 0 or coords[i, 0] != coords[i - 1, 0] or coords[i, 1] != coords[i - 1, 1]:
-            start[columns] = i
-            columns += 1
-    start[columns] = count
-    keys = np.empty(columns, np.int64)
-    for c in range(columns):
-        keys[c] = (np.int64(coords[start[c], 0]) << 32) + coords[start[c], 1]
+    start, keys = columns_of(coords)
+    columns = len(keys)
     width = 2 * reach + 1
     there = np.zeros(width * width, np.int64)
     first = np.empty(width * width, np.int64)
