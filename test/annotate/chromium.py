@@ -92,6 +92,11 @@ class Tab:
         self.click(*spot)
         self._call("Input.insertText", text=words)
 
+    def come_to_front(self) -> None:
+        """Be the window that is seen; one behind another draws nothing and may lose clicks."""
+        self._call("Page.bringToFront")
+        wait(lambda: self.run("document.visibilityState") == "visible")
+
     def screenshot(self, path: Path) -> None:
         answer = self._call("Page.captureScreenshot", format="png")
         path.write_bytes(base64.b64decode(answer["data"]))
@@ -124,16 +129,21 @@ class Browser:
 
     @contextmanager
     def tab(self, url: str) -> Iterator[Tab]:
-        """A new window that shows a page."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self._port}/json/new?about:blank", method="PUT"
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            target = json.load(answer)["webSocketDebuggerUrl"]
-        with connect(target, max_size=None, open_timeout=30) as connection:
-            tab = Tab(connection)
-            tab.open(url)
-            yield tab
+        """A new window that shows a page, in front of all others; closed with the block."""
+        window = json.loads(self._ask("new?about:blank"))
+        try:
+            with connect(window["webSocketDebuggerUrl"], max_size=None) as connection:
+                tab = Tab(connection)
+                tab.open(url)
+                yield tab
+        finally:
+            self._ask(f"close/{window['id']}")
+
+    def _ask(self, what: str) -> bytes:
+        request = urllib.request.Request(f"http://127.0.0.1:{self._port}/json/{what}", method="PUT")
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            said: bytes = answer.read()
+        return said
 
 
 @contextmanager

@@ -105,6 +105,7 @@ def test_click_undo_reload_and_a_second_window(site: Site, tmp_path: Path) -> No
             other.click(x, y)
             shows(other, "3 clicks here")
             assert other.errors == []
+        tab.come_to_front()
         shows(tab, "3 clicks here")
 
         tab.press("n", "KeyN")
