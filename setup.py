@@ -75,6 +75,7 @@ setup(
             "trimesh>=4",
             "embreex",
             "pillow>=10.1",
+            "matplotlib>=3.7",
         ],
         "label": ["viser>=1.1"],
         # Odometry, pictures, LAS, LAZ and E57 of `otoc import`.

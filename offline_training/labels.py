@@ -168,6 +168,11 @@ def click_reach(scene: TrainingScene, graph: csr_matrix, thing: NDArray[np.bool_
     return log_softmax((-reach / REACH_SCALE).astype(np.float32))
 
 
+def nothing_reached(scene: TrainingScene, classes: int) -> F32:
+    """What `click_reach` says where it says nothing: every class alike, float32 [M, C]."""
+    return np.full((scene.prepared.n_supervoxels, classes), -np.log(classes), np.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class _Look:
     """Mean look of M super-voxels.

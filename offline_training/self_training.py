@@ -32,6 +32,7 @@ from offline_training.labels import (
     clicked_labels,
     clicked_targets,
     grow_objects,
+    nothing_reached,
     true_targets,
     with_pseudo_labels,
 )
@@ -150,6 +151,8 @@ class _Trainer:
         ]
         self.reach = [
             click_reach(scene, graph, self.thing)
+            if settings.reach
+            else nothing_reached(scene, len(self.thing))
             for scene, graph in zip(self.scenes, self.graphs, strict=True)
         ]
         if settings.labels == "clicks" and not any((c.label >= 0).any() for c in self.clicked):

@@ -21,6 +21,8 @@ class TrainingSettings(BaseModel):
         steps: optimiser steps a round.
         learning_rate: its peak; it warms up, then falls to zero over all rounds.
         labels: `clicks`, or `full` for the ground truth of the training scenes.
+        reach: whether beliefs count what a click reaches over like super-voxels, too; without it
+            the first round has the clicked super-voxels alone, as in the paper.
         accept: confidence from which a belief becomes a pseudo label.
         floor: the least confidence, for classes of which few pass `accept`.
         shares: share of each class's super-voxels wanted as pseudo labels before the first round
@@ -38,6 +40,7 @@ class TrainingSettings(BaseModel):
     steps: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     labels: Literal["clicks", "full"] = "clicks"
+    reach: bool = True
     seed: int = Field(default=0, ge=0)
     accept: float = 0.9
     floor: float = 0.4

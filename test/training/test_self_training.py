@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 
@@ -42,6 +43,23 @@ def test_one_click_per_object_teaches_far_more_than_chance(trained_site, tiny_bu
     assert scores["miou"] > 0.8  # always saying floor scores 0.16
     assert scores["ap50"] > 0.5
     assert np.isfinite(scores["ap"])
+
+
+def test_without_reach_and_pseudo_labels_the_clicks_alone_teach(tmp_path):
+    site = make_small_site(tmp_path / "site", train=2, val=0)
+    trained = {}
+    for reach in (True, False):
+        settings = QUICK.model_copy(update={"rounds": 1, "steps": 1, "reach": reach})
+        train_site(site, settings, CPU, quiet())
+        trained[reach] = json.loads((round_folder(site, 0) / "metrics.json").read_text())
+    never = QUICK.model_copy(update={"reach": False, "accept": 1.01, "floor": 1.01, "steps": 2})
+    train_site(site, never, CPU, quiet())
+    for number in range(never.rounds):
+        metrics = json.loads((round_folder(site, number) / "metrics.json").read_text())
+        assert metrics["pseudo_labels"] == 0
+        assert metrics["clicked_supervoxels"] > 0
+    # One step tells the networks nothing, so that only what the clicks reach is believed.
+    assert trained[True]["pseudo_labels"] > trained[False]["pseudo_labels"]
 
 
 def mean_recall(truth, found):

@@ -1,0 +1,96 @@
+"""Trainings in a cache: a run that was cut off goes on, one that is there is read back."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from efficiency.sides import Side
+from rich.progress import Progress
+
+from offline_training import rooms as generator
+from offline_training.self_training import finished_rounds, train_site
+from offline_training.settings import TrainingSettings
+from otoc_ros.site.simulate import SECONDS_PER_CLICK, scene_rng, simulate_clicks
+from otoc_ros.site.site import Site
+
+TAUGHT_BY = (
+    "beliefs", "labels", "losses", "networks", "samples", "self_training", "settings", "unet"
+)  # fmt: skip
+
+
+def rooms(cache: Path, numbers: dict[str, int], voxel_size: float, seed: int, visit: int) -> Site:
+    """Simulated rooms without clicks."""
+    sizes = "-".join(str(count) for count in numbers.values())
+    name = f"rooms-{generator.generator_hash()[:10]}-{sizes}-{voxel_size}-{seed}-{visit}"
+    with Progress() as progress:
+        return generator.make_rooms(
+            cache / name,
+            sum(numbers.values()),
+            seed,
+            splits=numbers,
+            voxel_size=voxel_size,
+            visit=visit,
+            progress=lambda todo: progress.track(todo, description=f"rooms, visit {visit}"),
+        )
+
+
+def trained(
+    cache: Path, common: Site, name: str, side: Side, base: TrainingSettings, seed: int
+) -> tuple[Site, int]:
+    """A site of the side's own with its finished rounds, and how many clicks it had."""
+    settings = side.training(base, seed)
+    key = hashlib.sha256((settings.model_dump_json() + repr(side) + _sources()).encode())
+    path = cache / f"run-{common.path.name}-{name}-{seed}-{key.hexdigest()[:10]}"
+    if not (path / "site.yaml").exists():
+        _copy(common.path, path)
+    site = Site.open(path)
+    clicks = _click(site, side, seed)
+    if finished_rounds(site) < settings.rounds:
+        begun = (path / "rounds" / "training.json").exists()
+        with Progress() as progress:
+            train_site(site, settings, torch.device("cpu"), progress, resume=begun)
+    return site, clicks
+
+
+def seconds(clicks: int) -> float:
+    """Of a person's time."""
+    return clicks * SECONDS_PER_CLICK
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A site that shares its scans with another one: they are never written to."""
+    part = target.with_suffix(".part")
+    if part.exists():
+        shutil.rmtree(part)
+    shutil.copytree(source, part, copy_function=os.link)
+    part.rename(target)
+
+
+def _click(site: Site, side: Side, seed: int) -> int:
+    """The side's clicks on the training scenes, if they are not there yet; how many there are."""
+    scenes = site.scenes(split="train")
+    if not any(scene.clicks() for scene in scenes):
+        order = np.random.default_rng(seed).permutation(len(scenes))
+        for row in sorted(order[: max(1, round(side.scenes * len(scenes)))].tolist()):
+            for again in range(side.clicks):
+                scenes[row].append_clicks(
+                    simulate_clicks(
+                        scenes[row],
+                        site.config,
+                        scene_rng(seed + 1000 * again, scenes[row].name),
+                        border=side.border,
+                        wrong=side.wrong,
+                    )
+                )
+    return sum(len(scene.clicks()) for scene in scenes)
+
+
+def _sources() -> str:
+    """What training depends on: another tree trains anew."""
+    folder = Path(generator.__file__).parents[1]
+    return "".join((folder / f"{name}.py").read_text() for name in TAUGHT_BY)

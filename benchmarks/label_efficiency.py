@@ -1,0 +1,282 @@
+"""What one click an object costs against full labels: mean IoU of every side on the same rooms.
+
+    python benchmarks/label_efficiency.py --quick --json label_efficiency.json
+
+Every side is trained for the same optimiser steps on the same simulated rooms and scored on rooms
+whose furniture it never saw, as the live pipeline would label their fused scans. Trainings are kept
+in the cache and gone on with when the command is given again; `--sides` runs some of them, and
+their rows join those that the JSON file already has. `--site SITE` takes the scenes of a site with
+truth (splits train and val) in place of simulated rooms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads starve a shared machine
+sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout that is not installed
+
+import numpy as np
+from computer import processor
+from efficiency.bootstrap import intervals, pooled
+from efficiency.controls import Room, height_and_colour, nearest_click, oracle
+from efficiency.plot import plot
+from efficiency.runs import rooms, seconds, trained
+from efficiency.scoring import Trained, label_quality, prepare, prepared_views, room_confusions
+from efficiency.sides import HEADLINE, SIDES
+from efficiency.tabletop import tabletop_site
+from peak_memory import added_megabytes
+from rich.console import Console
+from rich.table import Table
+
+from offline_training.rooms import generator_hash
+from offline_training.scenes import load_scene
+from offline_training.self_training import preprocessing
+from offline_training.settings import TrainingSettings, preset
+from otoc_ros.core.propagation import affinities, mean_field, neighbour_graph
+from otoc_ros.site.site import Site
+
+QUICK = {"train": 8, "val": 6}
+FULL = {"train": 20, "val": 20}
+QUICK_STEPS = 120  # a round, of 3
+VIEWS = 3  # raw views of each validation room
+REFERENCE = "full"  # what ratios divide by
+COMMANDS = 12  # last ones that the JSON remembers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small rooms, few steps, (a) (b) (f)")
+    parser.add_argument("--preset", default="tiny", help="size and length of every training")
+    parser.add_argument("--voxel-size", type=float, default=0.08, help="metres")
+    parser.add_argument("--seed", type=int, default=0, help="of the first training, and the rooms")
+    parser.add_argument("--seeds", type=int, default=1, help="how many trainings of each side")
+    parser.add_argument("--sides", help=f"comma-separated, of {', '.join(SIDES)}; all if none")
+    parser.add_argument("--parts", default="rooms,tabletop,propagation", help="comma-separated")
+    parser.add_argument("--site", type=Path, help="a site with truth in place of the rooms")
+    parser.add_argument("--data", type=Path, default=os.environ.get("OTOC_DATA"))
+    parser.add_argument("--json", type=Path, help="rows join those that are in this file")
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "otoc_benchmarks"
+    parser.add_argument("--cache", type=Path, default=default, help="rooms and trainings")
+    args = parser.parse_args()
+    args.cache.mkdir(parents=True, exist_ok=True)
+    machine = f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    command = "python benchmarks/label_efficiency.py " + " ".join(sys.argv[1:])
+    print(f"machine: {machine}\nseed: {args.seed}\ncommand: {command}", flush=True)
+    earlier = json.loads(args.json.read_text()) if args.json and args.json.exists() else {}
+    result = earlier | {
+        "machine": machine,
+        "seed": args.seed,
+        "commands": ([*earlier.get("commands", []), command])[-COMMANDS:],
+        "rooms_generator": generator_hash()[:12],
+    }
+    run = {"rooms": of_rooms, "tabletop": of_tabletop, "propagation": of_propagation}
+    for part in args.parts.split(","):
+        if part == "tabletop" and not args.data:
+            print("no tabletop: give the recordings with --data or OTOC_DATA", file=sys.stderr)
+            continue
+        result[part] = run[part](args, result.get(part, {}))
+        if args.json:
+            args.json.write_text(json.dumps(result, indent=1) + "\n")
+    if args.json and result.get("rooms", {}).get("rows"):
+        plot(result["rooms"]["rows"], args.json.with_suffix(".png"))
+
+
+def base_settings(args: argparse.Namespace) -> TrainingSettings:
+    chosen = preset(args.preset)
+    if args.quick:
+        chosen = chosen.model_copy(update={"steps": QUICK_STEPS, "rounds": 3})
+    return chosen
+
+
+def chosen_sides(args: argparse.Namespace) -> list[str]:
+    if args.sides:
+        return args.sides.split(",")
+    return list(HEADLINE) if args.quick else list(SIDES)
+
+
+def of_rooms(args: argparse.Namespace, earlier: dict) -> dict:
+    numbers = QUICK if args.quick else FULL
+    if args.site:
+        site, again = Site.open(args.site), None
+    else:
+        site = rooms(args.cache, numbers, args.voxel_size, args.seed, visit=0)
+        train = {"train": numbers["train"]}
+        again = rooms(args.cache, train, args.voxel_size, args.seed, visit=1)
+    rows = compare(args, site, again, base_settings(args))
+    rows = joined(earlier.get("rows", []), rows)
+    show(rows, "rooms")
+    return headline(rows) | {
+        "voxel_size": site.config.voxel_size,
+        "settings": base_settings(args).model_dump(mode="json"),
+        "train_scenes": len(site.scenes(split="train")),
+        "val_scenes": len(site.scenes(split="val")),
+        "rows": rows,
+    }
+
+
+def of_tabletop(args: argparse.Namespace, earlier: dict) -> dict:
+    """Real views: clicks on set-ups of some objects, scored on other set-ups of other objects."""
+    site = tabletop_site(args.data, args.cache)
+    args.sides = args.sides or ",".join(HEADLINE)
+    rows = joined(earlier.get("rows", []), compare(args, site, None, base_settings(args)))
+    show(rows, "tabletop")
+    return headline(rows) | {"rows": rows}
+
+
+def compare(
+    args: argparse.Namespace, site: Site, again: Site | None, base: TrainingSettings
+) -> list[dict]:
+    """A row for each side, with its ratio to full labels and how sure that is."""
+    classes = len(site.config.classes)
+    held_out = [prepare(scene, site) for scene in site.scenes(split="val")]
+    learnt = site.scenes(split="train")
+    learnt_rooms = [prepare(scene, site) for scene in learnt]
+    views = [v for scene in site.scenes(split="val") for v in prepared_views(scene, site, VIEWS)]
+    back = [] if again is None else [prepare(scene, again) for scene in again.scenes()]
+    tables, rows = {}, []
+    for name in dict.fromkeys([REFERENCE, *chosen_sides(args)]):
+        side, found, row = SIDES[name], [], {"side": name, "says": SIDES[name].says}
+        # The U-Net alone of full labels is that of the side with every stage: one training.
+        taught = REFERENCE if name == "full_unet" else name
+        extra: dict[str, list] = {"views": [], "again": []}
+        for seed in range(args.seed, args.seed + args.seeds):
+            run, clicks = trained(args.cache, site, taught, SIDES[taught], base, seed)
+            networks = Trained(run)
+            found.append(room_confusions(networks, held_out, side.alone, classes))
+            for part, seen in (("views", views), ("again", back)):
+                if seen and name in HEADLINE:
+                    extra[part].append(room_confusions(networks, seen, side.alone, classes))
+        tables[name] = np.stack(found)
+        row |= {"miou": pooled(tables[name]), "seeds": args.seeds}
+        row |= {f"{part}_miou": pooled(np.stack(each)) for part, each in extra.items() if each}
+        if side.settings.get("labels") != "full":
+            row |= {"clicks": clicks, "seconds": seconds(clicks)}
+        if name == "ours":
+            names = [scene.name for scene in learnt]
+            row["pseudo_labels"] = label_quality(run, learnt_rooms, names, classes)
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+    tables |= controls(args, site, learnt_rooms, held_out, rows)
+    sure = intervals(tables, REFERENCE, args.seed)
+    for row in rows:
+        row["ratio"] = pooled(tables[row["side"]]) / pooled(tables[REFERENCE])
+        row["ratio_low"], row["ratio_high"] = sure[row["side"]]
+    return [{name: rounded(value) for name, value in row.items()} for row in rows]
+
+
+def controls(
+    args: argparse.Namespace,
+    site: Site,
+    learnt_rooms: list[Room],
+    held_out: list[Room],
+    rows: list[dict],
+) -> dict[str, np.ndarray]:
+    """Guessers without networks, and the limit of the super-voxels; adds their rows."""
+    classes = len(site.config.classes)
+    run, _ = trained(args.cache, site, "clicks_only", SIDES["ours"], one_step(args), args.seed)
+    marks = [load_scene(scene, preprocessing(run)).marks for scene in run.scenes(split="train")]
+    known = [(prepared, said) for (prepared, _), said in zip(learnt_rooms, marks, strict=True)]
+    made = {
+        "oracle": ("super-voxels labelled by truth", oracle(held_out, classes)),
+        "nearest": (
+            "nearest clicked super-voxel, no network",
+            nearest_click(known, held_out, classes),
+        ),
+        "height_colour": (
+            "full labels, height and colour alone",
+            height_and_colour(learnt_rooms, held_out, classes, args.seed),
+        ),
+    }
+    tables = {}
+    for name, (says, table) in made.items():
+        tables[name] = np.repeat(table[None], args.seeds, axis=0)
+        rows.append({"side": name, "says": says, "miou": pooled(tables[name]), "seeds": 1})
+    return tables
+
+
+def one_step(args: argparse.Namespace) -> TrainingSettings:
+    return base_settings(args).model_copy(update={"rounds": 1, "steps": 1})
+
+
+def headline(rows: list[dict]) -> dict:
+    """The figures that the targets are about."""
+    by_side = {row["side"]: row for row in rows}
+    result = {name: {"miou": by_side[name]["miou"]} for name in HEADLINE if name in by_side}
+    if {"full", "clicked", "ours"} <= by_side.keys():
+        full, clicked, ours = (by_side[name]["miou"] for name in ("full", "clicked", "ours"))
+        result |= {
+            "ratio": by_side["ours"]["ratio"],
+            "ratio_low": by_side["ours"]["ratio_low"],
+            "gap_closed": round((ours - clicked) / (full - clicked), 4),
+        }
+    return result
+
+
+def of_propagation(args: argparse.Namespace, earlier: dict) -> dict:
+    """Mean field over 100 000 super-voxels of 20 classes, in a process of its own."""
+    count = 20_000 if args.quick else 100_000
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+        row = alone.submit(propagate, count, base_settings(args), args.seed).result()
+    print("propagation", json.dumps(row))
+    return row
+
+
+def propagate(count: int, settings: TrainingSettings, seed: int) -> dict:
+    """Seconds of the graph, its affinities and the mean field, and memory that they add."""
+    classes, rng = 20, np.random.default_rng(seed)
+    cube = (count / 40) ** (1 / 3)  # metres; 40 super-voxels a cubic metre
+    terms = [
+        (rng.normal(size=(count, width)).astype(np.float32), sigma)
+        for width, sigma in ((3, 0.15), (3, 0.6), (16, 0.5), (32, 0.5))
+    ]
+    unary = np.log(rng.dirichlet(np.ones(classes), count)).astype(np.float32)
+
+    def run(rows: slice) -> None:
+        position = (np.random.default_rng(seed).random((count, 3)) * cube)[rows].astype(np.float32)
+        graph = neighbour_graph(position, settings.propagation.neighbours)
+        alike = affinities(graph, (position, 0.5), *((part[rows], s) for part, s in terms))
+        weight, steps = settings.propagation.weight, settings.propagation.steps
+        mean_field(unary[rows], graph, alike, weight, steps)
+
+    run(slice(1000))  # compiles
+    begin = time.perf_counter()
+    added = added_megabytes(lambda: run(slice(None)))
+    return {
+        "supervoxels": count,
+        "classes": classes,
+        "seconds": round(time.perf_counter() - begin, 3),
+        "mb": round(added),
+    }
+
+
+def joined(earlier: list[dict], rows: list[dict]) -> list[dict]:
+    """Rows of an earlier command, replaced where this one has them too; in the sides' order."""
+    known = {row["side"]: row for row in earlier} | {row["side"]: row for row in rows}
+    order = [*SIDES, "oracle", "nearest", "height_colour"]
+    return sorted(known.values(), key=lambda row: order.index(row["side"]))
+
+
+def show(rows: list[dict], title: str) -> None:
+    table = Table("side", "clicks", "mIoU", "of full labels", "95 %", title=title)
+    for row in rows:
+        sure = f"{row['ratio_low']:.3f} to {row['ratio_high']:.3f}"
+        ratio = f"{row['ratio']:.3f}"
+        table.add_row(row["says"], str(row.get("clicks", "")), f"{row['miou']:.3f}", ratio, sure)
+    Console(width=110).print(table)
+
+
+def rounded(value: object) -> object:
+    return round(value, 4) if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    main()
