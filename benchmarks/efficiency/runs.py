@@ -63,11 +63,13 @@ def seconds(clicks: int) -> float:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """A site that shares its scans with another one: they are never written to."""
+    """A site that shares its scans with another one; they are never written to. Rounds and clicks
+    are each side's own."""
     part = target.with_suffix(".part")
     if part.exists():
         shutil.rmtree(part)
-    shutil.copytree(source, part, copy_function=os.link)
+    own = shutil.ignore_patterns("rounds", "bundle", "clicks.jsonl")
+    shutil.copytree(source, part, copy_function=os.link, ignore=own)
     part.rename(target)
 
 
