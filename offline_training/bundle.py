@@ -20,9 +20,11 @@ from offline_training.self_training import (
     finished_rounds,
     preprocessing,
     round_folder,
+    round_metrics,
     training_settings,
 )
 from otoc_ros.core.clustering import ClusteringSettings
+from otoc_ros.core.confidence import ConfidenceSettings
 from otoc_ros.core.errors import InputError
 from otoc_ros.perception import Perception
 from otoc_ros.site.bundle import Bundle, BundleInfo, onnx_metadata, write_bundle
@@ -63,6 +65,7 @@ def _export(site: Site, folder: Path, storage: Storage, clustering: ClusteringSe
         preprocessing=prepared.model_dump(mode="json"),
         propagation=settings.propagation.model_dump(mode="json"),
         clustering=clustering.model_dump(mode="json"),
+        confidence=_confidence(site, rounds - 1).model_dump(mode="json"),
         levels=settings.levels,
         opset=OPSET,
     )
@@ -92,6 +95,10 @@ def _export(site: Site, folder: Path, storage: Storage, clustering: ClusteringSe
             ),
         }
     return write_bundle(folder, info, files)
+
+
+def _confidence(site: Site, number: int) -> ConfidenceSettings:
+    return ConfidenceSettings(temperature=round_metrics(site, number)["temperature"])
 
 
 def _bias(bank: PrototypeBank) -> NDArray[np.float32]:

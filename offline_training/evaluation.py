@@ -1,4 +1,5 @@
-"""Scores against ground truth: mean IoU, and average precision as ScanNet's benchmark counts it."""
+"""Scores against ground truth: mean IoU, calibration, and average precision as ScanNet's benchmark
+counts it."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ I32 = NDArray[np.int32]
 F64 = NDArray[np.float64]
 
 AP_OVERLAPS = tuple(np.round(np.arange(0.5, 0.96, 0.05), 2).tolist())
+BINS = 15  # of confidence, as in the paper that made the score usual
 MIN_REGION = 100  # points; smaller true objects are ignored, as in ScanNet's benchmark
 
 
@@ -40,6 +42,32 @@ class SemanticScore:
     def miou(self) -> float:
         """Mean IoU over the classes that the truth holds; NaN without any."""
         return _mean(self.iou())
+
+
+class CalibrationScore:
+    """Expected calibration error over a whole set, of the confidence in the class that was said.
+
+    ECE = Σ_b (n_b / N) · |share right in bin b - mean confidence in bin b| over BINS bins of equal
+    width (Guo et al., arXiv 1706.04599).
+    """
+
+    def __init__(self) -> None:
+        self.points, self.right, self.confidence = np.zeros((3, BINS))
+
+    def add(self, truth: I32, predicted: I32, confidence: NDArray[np.float32]) -> None:
+        """int32 [N] classes, -1 = unknown, and float32 [N] in 0..1; points without truth or
+        without a prediction do not count."""
+        known = (truth >= 0) & (predicted >= 0)
+        sure = confidence[known].astype(np.float64)
+        place = np.clip((sure * BINS).astype(np.int64), 0, BINS - 1)
+        self.points += np.bincount(place, minlength=BINS)
+        self.right += np.bincount(place, truth[known] == predicted[known], minlength=BINS)
+        self.confidence += np.bincount(place, sure, minlength=BINS)
+
+    def ece(self) -> float:
+        """0..1; NaN where nothing was added."""
+        total = self.points.sum()
+        return float(np.abs(self.right - self.confidence).sum() / total) if total else float("nan")
 
 
 @dataclass(frozen=True, eq=False)

@@ -240,6 +240,17 @@ def clicked_targets(
     )
 
 
+def without_labels(targets: Targets, hidden: NDArray[np.bool_]) -> Targets:
+    """The targets with nothing said about some voxels, bool [V]."""
+    if not hidden.any():
+        return targets
+    return Targets(
+        np.where(hidden, -1, targets.label).astype(np.int32),
+        np.where(hidden, 0, targets.weight).astype(np.float32),
+        np.where(hidden[:, None], np.nan, targets.center).astype(np.float32),
+    )
+
+
 def true_targets(prepared: Prepared, truth: VoxelTruth, thing: NDArray[np.bool_]) -> Targets:
     """What the voxels are taught under full supervision."""
     is_thing = (truth.semantic >= 0) & thing[truth.semantic]

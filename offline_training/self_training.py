@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from offline_training.beliefs import NetworkScores, believe, network_scores, similarity
+from offline_training.calibration import HeldOut, fit_temperature, held_out_marks, true_marks
 from offline_training.checkpoint import load_networks, load_progress, save_networks, save_progress
 from offline_training.labels import (
     PERSON,
@@ -35,12 +37,14 @@ from offline_training.labels import (
     nothing_reached,
     true_targets,
     with_pseudo_labels,
+    without_labels,
 )
 from offline_training.losses import step_losses
 from offline_training.networks import PrototypeBank, RelationNet, SemanticNet
 from offline_training.samples import Targets, draw_batch
 from offline_training.scenes import TrainingScene, load_scene, majority, voxel_truth
 from offline_training.settings import TrainingSettings
+from otoc_ros.core.confidence import tempered
 from otoc_ros.core.errors import InputError
 from otoc_ros.core.growth import touching
 from otoc_ros.core.preprocess import Preprocessing
@@ -48,6 +52,7 @@ from otoc_ros.site.files import atomic_write
 from otoc_ros.site.site import Site
 
 F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
 
 SAVE_EVERY = 100  # steps between two saves of the progress of a round
 
@@ -82,6 +87,16 @@ def preprocessing(site: Site) -> Preprocessing:
 
 def round_folder(site: Site, number: int) -> Path:
     return site.path / "rounds" / f"{number:02d}"
+
+
+def round_metrics(site: Site, number: int) -> dict[str, Any]:
+    """What a finished round noted; InputError where its file is damaged."""
+    path = round_folder(site, number) / "metrics.json"
+    try:
+        metrics: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged; train again without --resume") from error
+    return {"temperature": 1.0, "held_out_clicks": 0} | metrics  # of before confidence was fitted
 
 
 def finished_rounds(site: Site) -> int:
@@ -134,21 +149,22 @@ class _Trainer:
         self.preprocessing = preprocessing(site)
         self.thing = np.array([known.kind == "thing" for known in site.config.classes])
         self.scenes: list[TrainingScene] = []
+        self.clicked: list[SceneLabels] = []
         self.graphs: list[csr_matrix] = []
         self.truth_targets: list[Targets] = []
         on_disk = site.scenes(split="train")
         task = progress.add_task("prepare scenes", total=len(on_disk))
         for scene in on_disk:
             loaded = load_scene(scene, self.preprocessing)
-            self.scenes.append(loaded)
+            self.clicked.append(clicked_labels(loaded.marks, loaded.prepared.n_supervoxels))
             self.graphs.append(touching(loaded.prepared))
             if settings.labels == "full":
                 truth = voxel_truth(scene, loaded.prepared)
                 self.truth_targets.append(true_targets(loaded.prepared, truth, self.thing))
+                loaded = replace(loaded, marks=true_marks(loaded.prepared, truth))
+            self.scenes.append(loaded)
             progress.advance(task)
-        self.clicked = [
-            clicked_labels(scene.marks, scene.prepared.n_supervoxels) for scene in self.scenes
-        ]
+        self.held_out = held_out_marks([scene.marks for scene in self.scenes])
         self.reach = [
             click_reach(scene, graph, self.thing)
             if settings.reach
@@ -187,12 +203,16 @@ class _Trainer:
         begin = time.monotonic()
         folder = round_folder(self.site, number)
         folder.mkdir(parents=True, exist_ok=True)
-        targets = self._targets(labels)
+        held_out = self._held_out_in(number)
+        owners = self._owners(labels)
+        hidden = [np.isin(owner, rows) for owner, rows in zip(owners, held_out, strict=True)]
+        targets = self._targets(labels, owners, hidden)
         area = self._area_before(number)
         losses = self._optimise(number, networks, targets, area, stop)
         scores = self._look(number, networks)
-        scores = self._settle_bank(networks.relation.bank, scores, labels, area)
-        beliefs = self._propagate(scores)
+        scores = self._settle_bank(networks.relation.bank, scores, labels, hidden, area)
+        temperature = self._calibrate(number, scores, held_out, area)
+        beliefs = [tempered(belief, temperature) for belief in self._propagate(scores)]
         following = self._choose(number, beliefs)
         save_networks(folder / "networks.safetensors", networks.named())
         _save_labels(folder / "labels.npz", self.scenes, following, _areas(self.scenes, beliefs))
@@ -200,6 +220,8 @@ class _Trainer:
             "round": number,
             "seconds": round(time.monotonic() - begin, 1),
             "losses": losses,
+            "temperature": temperature,
+            "held_out_clicks": sum(map(len, held_out)),
             "clicked_supervoxels": _count(following, PERSON),
             "pseudo_labels": _count(following, PSEUDO),
             "supervoxels": sum(len(known.label) for known in following),
@@ -209,12 +231,37 @@ class _Trainer:
         atomic_write(folder / "metrics.json", json.dumps(metrics, indent=1).encode())
         return following
 
-    def _targets(self, labels: list[SceneLabels]) -> list[Targets]:
+    def _held_out_in(self, number: int) -> list[list[int]]:
+        """Marks that a round is not taught, by scene; the last round learns from every click, and
+        what was learnt once cannot be held out any more."""
+        last = number == self.settings.rounds - 1
+        learnt = number > 0 and not round_metrics(self.site, number - 1)["held_out_clicks"]
+        return [[] for _ in self.scenes] if last or learnt else self.held_out
+
+    def _owners(self, labels: list[SceneLabels]) -> list[I32]:
+        """The mark whose object each super-voxel is part of, by scene."""
+        known = self._known(labels)
+        return list(map(grow_objects, self.scenes, known, self.graphs))
+
+    def _known(self, labels: list[SceneLabels]) -> list[I32]:
+        """The class that each super-voxel is taught as, by scene."""
         if self.settings.labels == "full":
-            return self.truth_targets
+            return list(map(_supervoxel_truth, self.scenes, self.truth_targets))
+        return [each.label for each in labels]
+
+    def _targets(
+        self, labels: list[SceneLabels], owners: list[I32], hidden: list[NDArray[np.bool_]]
+    ) -> list[Targets]:
+        if self.settings.labels == "full":
+            targets = self.truth_targets
+        else:
+            targets = [
+                clicked_targets(scene, known, owner, self.thing)
+                for scene, known, owner in zip(self.scenes, labels, owners, strict=True)
+            ]
         return [
-            clicked_targets(scene, known, grow_objects(scene, known.label, graph), self.thing)
-            for scene, known, graph in zip(self.scenes, labels, self.graphs, strict=True)
+            without_labels(target, mask[scene.prepared.supervoxel])
+            for scene, target, mask in zip(self.scenes, targets, hidden, strict=True)
         ]
 
     def _area_before(self, number: int) -> NDArray[np.float64]:
@@ -295,14 +342,12 @@ class _Trainer:
         bank: PrototypeBank,
         scores: list[NetworkScores],
         labels: list[SceneLabels],
+        hidden: list[NDArray[np.bool_]],
         area: NDArray[np.float64],
     ) -> list[NetworkScores]:
         """Re-estimate the prototypes from every labelled super-voxel: a running mean over small
         batches remembers only the last scenes. Returns the scores with the new similarities."""
-        known = [each.label for each in labels]
-        if self.settings.labels == "full":
-            known = list(map(_supervoxel_truth, self.scenes, self.truth_targets))
-        label = np.concatenate(known)
+        label = np.where(np.concatenate(hidden), -1, np.concatenate(self._known(labels)))
         embedding = np.concatenate([each.embedding for each in scores])[label >= 0]
         bank.update(
             torch.from_numpy(embedding).to(self.device),
@@ -317,6 +362,28 @@ class _Trainer:
             believe(*each, self.settings.propagation)
             for each in zip(self.scenes, scores, self.clicked, self.reach, strict=True)
         ]
+
+    def _calibrate(
+        self,
+        number: int,
+        scores: list[NetworkScores],
+        held_out: list[list[int]],
+        area: NDArray[np.float64],
+    ) -> float:
+        """The temperature of a round's beliefs, from the clicks that it was not taught."""
+        if not any(held_out):
+            return round_metrics(self.site, number - 1)["temperature"] if number else 1.0
+        beliefs, labels = [], []
+        for scene, score, rows in zip(self.scenes, scores, held_out, strict=True):
+            if rows:
+                nobody = clicked_labels((), scene.prepared.n_supervoxels)
+                unmarked = replace(scene, marks=())
+                belief = believe(unmarked, score, nobody, None, self.settings.propagation)
+                beliefs.append(belief[[scene.marks[row].supervoxel for row in rows]])
+                labels += [scene.marks[row].class_id for row in rows]
+        label = np.array(labels, np.int32)
+        share = np.sqrt(area)[label] / np.bincount(label)[label]  # as the losses weigh classes
+        return fit_temperature(HeldOut(np.concatenate(beliefs), label, share))
 
     def _choose(self, number: int, beliefs: list[F32]) -> list[SceneLabels]:
         settings = self.settings

@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 from rich.progress import Progress
 
-from offline_training.evaluation import InstanceScore, PredictedObjects, SemanticScore
+from offline_training.evaluation import (
+    CalibrationScore,
+    InstanceScore,
+    PredictedObjects,
+    SemanticScore,
+)
 from offline_training.panoptic import PanopticScore
 from otoc_ros.core.errors import InputError
 from otoc_ros.perception import LabelledCloud, Perception
@@ -22,13 +27,15 @@ def evaluate_bundle(
     """Run the live pipeline over scenes and score it on their points.
 
     Returns:
-        {"miou", "ap", "ap50", "ap25", "pq", "classes": {name: {"iou", "ap50", "pq"}}, "scenes",
-        "milliseconds": {stage: median}}; a class that the truth lacks has None.
+        {"miou", "ap", "ap50", "ap25", "pq", "ece", "ece_uncalibrated", "temperature", "classes":
+        {name: {"iou", "ap50", "pq"}}, "scenes", "milliseconds": {stage: median}}; a class that the
+        truth lacks has None.
 
     Raises:
         InputError: no scene with truth, or a bundle of another class table.
     """
     perception = Perception(bundle)
+    uncalibrated = perception.uncalibrated()
     classes = site.config.classes
     if [known.name for known in perception.info.classes] != [known.name for known in classes]:
         raise InputError(
@@ -39,13 +46,18 @@ def evaluate_bundle(
     things = [row for row, known in enumerate(classes) if known.kind == "thing"]
     objects = InstanceScore(things)
     panoptic = PanopticScore(perception.thing)
+    after, before = CalibrationScore(), CalibrationScore()
     times: list[dict[str, float]] = []
     task = progress.add_task("evaluate", total=len(scenes))
     for scene in scenes:
         truth = scene.truth()
         if truth is not None:
             up = None if scene.meta.up is None else np.array(scene.meta.up)
-            found = perception(scene.cloud(), up)
+            seen = perception.see(scene.cloud(), up)
+            found = perception.label(seen, perception.untaught)
+            plain = uncalibrated.label(seen, perception.untaught)
+            after.add(truth.semantic, found.class_id, found.confidence)
+            before.add(truth.semantic, plain.class_id, plain.confidence)
             semantic.add(truth.semantic, found.class_id)
             objects.add(truth.semantic, truth.instance, predicted_objects(found))
             panoptic.add(truth.semantic, truth.instance, found.class_id, found.instance)
@@ -60,6 +72,9 @@ def evaluate_bundle(
         "miou": _number(semantic.miou()),
         **{name: _number(value) for name, value in objects.summary().items()},
         "pq": _number(panoptic.pq()),
+        "ece": _number(after.ece()),
+        "ece_uncalibrated": _number(before.ece()),
+        "temperature": perception.confidence.temperature,
         "classes": {
             known.name: {
                 "iou": _number(iou[row]),

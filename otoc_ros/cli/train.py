@@ -185,3 +185,7 @@ def _show_scores(result: dict[str, Any]) -> None:
     table.add_row("mean", shown(result["miou"]), shown(result["ap50"]))
     out.print(table)
     out.print(f"AP {shown(result['ap'])}, AP25 {shown(result['ap25'])}, PQ {shown(result['pq'])}")
+    out.print(
+        f"calibration error {shown(result['ece'])} % at temperature {result['temperature']:.2f} "
+        f"({shown(result['ece_uncalibrated'])} % without)"
+    )

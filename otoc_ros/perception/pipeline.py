@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 from otoc_ros.core.boxes import Box, upright_box
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.clustering import ClusteringSettings, Instance, cluster_instances
+from otoc_ros.core.confidence import ConfidenceSettings, tempered
 from otoc_ros.core.errors import InputError
 from otoc_ros.core.preprocess import Prepared, Preprocessing, preprocess
 from otoc_ros.core.propagation import (
@@ -83,7 +85,7 @@ class LabelledCloud:
     Attributes:
         class_id: int32 [N], -1 = unknown (a point without coordinates).
         instance: int32 [N], 0 = none.
-        confidence: float32 [N], probability of the class.
+        confidence: float32 [N], calibrated probability of the class.
         supervoxel: int32 [N], -1 = dropped.
         objects: best score first.
         milliseconds: time of each stage, by name.
@@ -138,6 +140,7 @@ class Perception:
             self.preprocessing = Preprocessing.model_validate(opened.info.preprocessing)
             self.propagation = PropagationSettings.model_validate(opened.info.propagation)
             self.clustering = ClusteringSettings.model_validate(opened.info.clustering)
+            self.confidence = ConfidenceSettings.model_validate(opened.info.confidence)
         except ValidationError as error:
             known = error.errors()[0]
             raise InputError(
@@ -220,6 +223,12 @@ class Perception:
             clock.milliseconds,
         )
 
+    def uncalibrated(self) -> Perception:
+        """The same networks, as sure as they are by themselves."""
+        other = copy(self)
+        other.confidence = self.confidence.model_copy(update={"temperature": 1.0})
+        return other
+
     def understand(self, cloud: Cloud, up: NDArray[np.float64] | None = None) -> Understanding:
         """All but the clustering, with the bundle's classes; arguments and errors as of a call."""
         seen = self.see(cloud, up)
@@ -266,7 +275,8 @@ class Perception:
                 "affinity": seen.affinity,
             }
         )
-        return bank.decide(answer["probability"], answer["similarity"], seen.colour)
+        probability = tempered(answer["probability"], self.confidence.temperature)
+        return bank.decide(probability, answer["similarity"], seen.colour)
 
 
 def _detected(row: int, found: Instance, prepared: Prepared) -> DetectedObject:

@@ -38,6 +38,7 @@ _IN_METADATA = (
     "preprocessing",
     "propagation",
     "clustering",
+    "confidence",
     "levels",
     "opset",
 )
@@ -53,6 +54,7 @@ class BundleInfo(Document):
         preprocessing: fields of the preprocessing that the networks were trained with.
         propagation: fields of the graph between super-voxels.
         clustering: fields of what makes a cluster an object.
+        confidence: fields of what makes a belief a confidence; none in bundles of before that.
         levels: resolutions of the U-Net.
         opset: ONNX operator set of every file.
         files: SHA-256 of every file by its name; `write_bundle` fills it in.
@@ -64,6 +66,7 @@ class BundleInfo(Document):
     preprocessing: dict[str, Any]
     propagation: dict[str, Any] = Field(default_factory=dict)
     clustering: dict[str, Any] = Field(default_factory=dict)
+    confidence: dict[str, Any] = Field(default_factory=dict)
     levels: int = Field(ge=1, le=16)
     opset: int
     files: dict[FileName, Sha256] = Field(default_factory=dict)
@@ -124,7 +127,13 @@ class Bundle:
 def onnx_metadata(info: BundleInfo) -> dict[str, str]:
     """What every ONNX file of a bundle carries in its metadata, JSON by key."""
     values = info.model_dump(mode="json")
-    return {f"otoc_{key}": json.dumps(values[key], sort_keys=True) for key in _IN_METADATA}
+    if not info.confidence:  # so that the ONNX files of older bundles are still theirs
+        del values["confidence"]
+    return {
+        f"otoc_{key}": json.dumps(values[key], sort_keys=True)
+        for key in _IN_METADATA
+        if key in values
+    }
 
 
 def write_bundle(folder: Path, info: BundleInfo, files: Mapping[str, bytes]) -> Bundle:

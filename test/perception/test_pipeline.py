@@ -13,10 +13,12 @@ from offline_training.self_training import (
     Networks,
     preprocessing,
     round_folder,
+    round_metrics,
     training_settings,
 )
 from otoc_ros.core import native
 from otoc_ros.core.cloud import Cloud
+from otoc_ros.core.confidence import tempered
 from otoc_ros.core.errors import InputError
 from otoc_ros.perception import Perception
 
@@ -89,6 +91,7 @@ def test_the_live_pipeline_is_what_training_believes(trained_site, perception):
     nobody = clicked_labels((), loaded.prepared.n_supervoxels)
     scores = network_scores(networks.theta, networks.relation, loaded.prepared, torch.device("cpu"))
     belief = believe(loaded, scores, nobody, None, settings.propagation)
+    belief = tempered(belief, round_metrics(trained_site, 1)["temperature"])
     live = perception(scene.cloud(), UP)
     of_voxel = belief[loaded.prepared.supervoxel]
     of_point = loaded.prepared.to_points(of_voxel, fill=0)

@@ -1,0 +1,138 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from rich.progress import Progress
+from small_site import make_small_site
+
+from offline_training.bundle import export_bundle
+from offline_training.calibration import HeldOut, fit_temperature, held_out_marks, true_marks
+from offline_training.evaluation import CalibrationScore
+from offline_training.scenes import Mark, load_scene, voxel_truth
+from offline_training.self_training import _Trainer, preprocessing, round_metrics, train_site
+from offline_training.settings import preset
+from offline_training.site_evaluation import evaluate_bundle
+from otoc_ros.core.confidence import tempered
+from otoc_ros.perception import Perception
+
+CPU = torch.device("cpu")
+QUICK = preset("tiny").model_copy(
+    update={"width": 8, "levels": 2, "rounds": 3, "steps": 4, "max_voxels": 3000}
+)
+
+
+def sampled(true_temperature, count, seed=0):
+    """Beliefs that are too sure by a known temperature, and what was really there."""
+    rng = np.random.default_rng(seed)
+    honest = rng.dirichlet(np.full(5, 0.7), count).astype(np.float32)
+    label = np.array([rng.choice(5, p=row / row.sum()) for row in honest.astype(np.float64)])
+    return HeldOut(tempered(honest, 1 / true_temperature), label.astype(np.int32), np.ones(count))
+
+
+@pytest.mark.parametrize("truth", [0.6, 1.0, 2.5])
+def test_the_temperature_that_was_put_in_is_found_and_makes_confidence_come_true(truth):
+    held_out = sampled(truth, 4000)
+    found = fit_temperature(held_out)
+    assert found == pytest.approx(truth, rel=0.1)
+
+    def error(belief):
+        score = CalibrationScore()
+        score.add(held_out.label, belief.argmax(axis=1).astype(np.int32), belief.max(axis=1))
+        return score.ece()
+
+    assert error(tempered(held_out.belief, found)) < 0.025
+    if truth != 1:
+        assert error(held_out.belief) > 0.08
+
+
+def test_few_clicks_claim_no_extreme_and_none_claim_nothing():
+    one = sampled(1, 1)
+    right = HeldOut(one.belief, one.belief.argmax(axis=1).astype(np.int32), np.ones(1))
+    assert 0.4 < fit_temperature(right) < 1.05
+    none = HeldOut(np.empty((0, 5), np.float32), np.empty(0, np.int32), np.empty(0))
+    assert fit_temperature(none) == pytest.approx(1, abs=1e-3)
+
+
+def test_calibration_error_is_the_mean_gap_between_confidence_and_truth():
+    score = CalibrationScore()
+    right = np.array([1, 1, 0, 0], np.int32)
+    score.add(np.ones(4, np.int32), right, np.full(4, 0.9, np.float32))  # 0.9 sure, half right
+    score.add(np.array([0, -1], np.int32), np.array([-1, 0], np.int32), np.ones(2, np.float32))
+    assert score.ece() == pytest.approx(0.4)
+    score.add(np.ones(4, np.int32), np.ones(4, np.int32), np.ones(4, np.float32))
+    assert score.ece() == pytest.approx(0.2)
+    assert np.isnan(CalibrationScore().ece())
+
+
+def test_one_click_in_ten_is_held_out_over_all_classes_but_never_the_only_one_of_a_class():
+    scene = [Mark("click", row % 4, row, row) for row in range(20)]
+    marks = [scene, [*scene, Mark("exclude", 0, 0, 1), Mark("click", 9, 1, 2)]]
+    rows = held_out_marks(marks)
+    names = [marks[s][row].class_id for s, own in enumerate(rows) for row in own]
+    assert sorted(names) == [0, 1, 2, 3]
+    alone = [[Mark("click", name, 1, name) for name in range(30)]]
+    assert held_out_marks(alone) == [[]]
+
+
+def test_nothing_of_a_held_out_object_is_taught_until_the_last_round(tmp_path):
+    site = make_small_site(tmp_path / "site", train=4, val=0)
+    trainer = _Trainer(site, QUICK, CPU, Progress(disable=True))
+    labels = trainer.labels_after(-1)
+    owners = trainer._owners(labels)
+    held_out = trainer._held_out_in(0)
+    assert sum(map(len, held_out)) == 2
+    hidden = [np.isin(owner, rows) for owner, rows in zip(owners, held_out, strict=True)]
+    targets = trainer._targets(labels, owners, hidden)
+    for scene, rows, target in zip(trainer.scenes, held_out, targets, strict=True):
+        for row in rows:
+            mine = scene.prepared.supervoxel == scene.marks[row].supervoxel
+            assert (target.label[mine] == -1).all()
+            assert np.isnan(target.center[mine]).all()
+        assert (target.label >= 0).mean() > 0.2
+    train_site(site, QUICK, CPU, Progress(disable=True))
+    noted = [round_metrics(site, number) for number in range(3)]
+    assert [each["held_out_clicks"] for each in noted] == [2, 2, 0]
+    assert noted[1]["temperature"] != 1
+    assert noted[2]["temperature"] == noted[1]["temperature"]
+
+
+def test_full_labels_hold_out_objects_of_the_truth(tmp_path):
+    site = make_small_site(tmp_path / "site", train=2, val=0)
+    full = QUICK.model_copy(update={"labels": "full", "rounds": 2})
+    scene = load_scene(site.scenes()[0], preprocessing(site))
+    truth = voxel_truth(site.scenes()[0], scene.prepared)
+    marks = true_marks(scene.prepared, truth)
+    assert [(mark.class_id, mark.object) for mark in marks] == [
+        (0, 0), (1, 1), (1, 2), (1, 3), (2, 4), (2, 5),
+    ]  # fmt: skip
+    for mark in marks:
+        mine = truth.instance[scene.prepared.supervoxel == mark.supervoxel]
+        assert (mine == mark.object).mean() > 0.5
+    train_site(site, full, CPU, Progress(disable=True))
+    assert round_metrics(site, 0)["held_out_clicks"] == 1
+
+
+def test_a_bundle_carries_the_temperature_and_evaluation_says_what_it_changed(
+    trained_site, tiny_bundle, tmp_path
+):
+    fitted = Perception(tiny_bundle).confidence.temperature
+    assert fitted == round_metrics(trained_site, 1)["temperature"] != 1
+    path = trained_site.path / "rounds" / "01" / "metrics.json"
+    before = path.read_bytes()
+    try:
+        path.write_text(json.dumps(json.loads(before) | {"temperature": 3.0}))
+        hot = export_bundle(trained_site, tmp_path / "hot").path
+    finally:
+        path.write_bytes(before)
+    perception = Perception(hot)
+    scene = trained_site.scenes(split="val")[0]
+    seen = perception.see(scene.cloud(), np.array([0.0, 0.0, 1.0]))
+    cool = perception.uncalibrated().label(seen, perception.untaught)
+    warm = perception.label(seen, perception.untaught)
+    assert warm.confidence.mean() < cool.confidence.mean() - 0.05
+    lone = (warm.instance == 0) & (cool.instance == 0)
+    np.testing.assert_array_equal(warm.class_id[lone], cool.class_id[lone])
+    scores = evaluate_bundle(hot, trained_site, [scene], Progress(disable=True))
+    assert scores["temperature"] == 3
+    assert 0 <= scores["ece_uncalibrated"] < scores["ece"] <= 1
