@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,12 +13,14 @@ from offline_training.labels import PERSON, SceneLabels
 from offline_training.networks import PrototypeBank, RelationNet, SemanticNet
 from offline_training.scenes import Mark, TrainingScene
 from offline_training.sparse import Maps
+from offline_training.transformer import TransformerPropagation
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.propagation import (
     PropagationSettings,
     affinities,
     affinity_terms,
     fuse,
+    log_softmax,
     mean_field,
     neighbour_graph,
 )
@@ -31,8 +33,8 @@ CERTAIN = 0.98  # probability of a person's label in propagation; the rest is sp
 
 @dataclass(frozen=True, eq=False)
 class NetworkScores:
-    """Per super-voxel: log_theta float32 [M, C], feature [M, width], embedding [M, d], similarity
-    f_j · k_c / τ + the bank's bias [M, C]."""
+    """Per super-voxel: log_theta float32 [M, C], of Θ or of the transformer that propagates it;
+    feature [M, width], embedding [M, d], similarity f_j · k_c / τ + the bank's bias [M, C]."""
 
     log_theta: F32
     feature: F32
@@ -64,6 +66,17 @@ def network_scores(
     )
 
 
+@torch.no_grad()
+def propagated(
+    transformer: TransformerPropagation, bank: PrototypeBank, scores: NetworkScores
+) -> NetworkScores:
+    """The scores with the transformer's classes in place of Θ's."""
+    transformer.eval()
+    feature = torch.from_numpy(scores.feature).to(bank.prototype.device)
+    logits = transformer(feature, bank.prototype, bank.seen)
+    return replace(scores, log_theta=functional.log_softmax(logits, dim=1).cpu().numpy())
+
+
 def similarity(bank: PrototypeBank, embedding: F32) -> F32:
     """f_j · k_c / τ + the bank's bias: float32 [M, C]."""
     found = bank.scores(torch.from_numpy(embedding).to(bank.prototype.device)) + bank.bias
@@ -88,6 +101,8 @@ def believe(
     if reach is not None:
         log_unary = log_unary + reach
     log_unary = _with_people(log_unary, clicked, scene.marks)
+    if settings.kind == "transformer":  # has propagated before the fusion
+        return np.exp(log_softmax(log_unary))
     prepared = scene.prepared
     terms = affinity_terms(prepared, scores.feature, scores.embedding, settings)
     graph = neighbour_graph(terms[0][0], settings.neighbours)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from offline_training.checkpoint import load_networks
 from offline_training.clustering_fit import fit_to_site
 from offline_training.export import OPSET, Storage, write_head_onnx, write_sparse_onnx
-from offline_training.export_propagator import propagator_onnx
+from offline_training.export_propagator import graph_onnx, transformer_onnx
 from offline_training.networks import UNSEEN, PrototypeBank
 from offline_training.self_training import (
     Networks,
@@ -26,6 +26,7 @@ from offline_training.self_training import (
 from otoc_ros.core.clustering import ClusteringSettings
 from otoc_ros.core.confidence import ConfidenceSettings
 from otoc_ros.core.errors import InputError
+from otoc_ros.core.propagation import PropagationSettings
 from otoc_ros.perception import Perception
 from otoc_ros.site.bundle import Bundle, BundleInfo, onnx_metadata, write_bundle
 from otoc_ros.site.site import Site
@@ -90,11 +91,18 @@ def _export(site: Site, folder: Path, storage: Storage, clustering: ClusteringSe
         files = {
             "unet.onnx": unet.read_bytes(),
             "relation.onnx": embedding.read_bytes(),
-            "propagator.onnx": propagator_onnx(
-                _bias(relation.bank), settings.propagation, metadata
-            ),
+            "propagator.onnx": _propagator(networks, settings.propagation, metadata),
         }
     return write_bundle(folder, info, files)
+
+
+def _propagator(
+    networks: Networks, settings: PropagationSettings, metadata: dict[str, str]
+) -> bytes:
+    bias = _bias(networks.relation.bank)
+    if networks.transformer is None:
+        return graph_onnx(bias, settings, metadata)
+    return transformer_onnx(networks.transformer.eval(), bias, settings, metadata)
 
 
 def _confidence(site: Site, number: int) -> ConfidenceSettings:

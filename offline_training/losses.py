@@ -8,8 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from offline_training.networks import RelationNet, SemanticNet, SemanticOutput, pool_rows
+from offline_training.networks import (
+    PrototypeBank,
+    RelationNet,
+    SemanticNet,
+    SemanticOutput,
+    pool_rows,
+)
 from offline_training.samples import Batch
+from offline_training.transformer import TransformerPropagation
 
 OFFSET_SHARE = 0.25  # of both parts, each about 1 at first, so that classes come first
 
@@ -22,11 +29,13 @@ class Losses(NamedTuple):
     offset: Tensor
     contrast: Tensor
     guidance: Tensor
+    propagation: Tensor
 
 
 def step_losses(
     theta: SemanticNet,
     relation: RelationNet,
+    transformer: TransformerPropagation | None,
     batch: Batch,
     class_weight: Tensor,
     guidance_share: float,
@@ -34,6 +43,7 @@ def step_losses(
     """All losses of one batch; the bank of `relation` follows the batch's embeddings.
 
     Args:
+        transformer: what propagates; None for the graph, which learns nothing.
         class_weight: float32 [C].
         guidance_share: weight of the unary-guided KL term; 0 in the first round, when the U-Net
             knows too little to guide.
@@ -42,9 +52,14 @@ def step_losses(
     weight = batch.weight * class_weight[batch.label.clamp(min=0)] * (batch.label >= 0)
     semantic = semantic_loss(output.logits, batch.label, weight)
     offset = offset_loss(output.offset, batch.offset)
-    contrast, guidance = relation_losses(relation, output, batch, class_weight, guidance_share > 0)
-    total = semantic + offset + contrast + guidance_share * guidance
-    return Losses(total, semantic, offset, contrast, guidance)
+    contrast = guidance = propagation = output.feature.sum() * 0
+    groups = described_supervoxels(output, batch, class_weight)
+    if groups is not None:
+        contrast, guidance = relation_losses(relation, groups, guidance_share > 0)
+        if transformer is not None:
+            propagation = propagation_loss(transformer, relation.bank, groups)
+    total = semantic + offset + contrast + guidance_share * guidance + propagation
+    return Losses(total, semantic, offset, contrast, guidance, propagation)
 
 
 def semantic_loss(logits: Tensor, label: Tensor, weight: Tensor) -> Tensor:
@@ -69,39 +84,70 @@ def offset_loss(offset: Tensor, target: Tensor) -> Tensor:
     return OFFSET_SHARE * (distance + 1 - direction)
 
 
+class DescribedSupervoxels(NamedTuple):
+    """The M super-voxels of a batch.
+
+    Attributes:
+        feature: float [M, width], mean feature of Θ; inputs: float [M, F], mean input of Θ.
+        probability: float [M, C], mean class probability under Θ, without gradient.
+        label: int64 [M], -1 = none; weight: float [M], in the losses.
+    """
+
+    feature: Tensor
+    inputs: Tensor
+    probability: Tensor
+    label: Tensor
+    weight: Tensor
+
+
+def described_supervoxels(
+    output: SemanticOutput, batch: Batch, class_weight: Tensor
+) -> DescribedSupervoxels | None:
+    """Voxels pooled to super-voxels; None where the batch has none."""
+    inside = batch.supervoxel >= 0
+    if not inside.any():
+        return None
+    rows, count = batch.supervoxel[inside], batch.n_supervoxels
+    label = torch.full((count,), -1, device=rows.device).scatter(0, rows, batch.label[inside])
+    trust = batch.weight.new_zeros(count).scatter(0, rows, batch.weight[inside])
+    return DescribedSupervoxels(
+        pool_rows(output.feature[inside], rows, count),
+        pool_rows(batch.features[inside], rows, count),
+        pool_rows(functional.softmax(output.logits.detach()[inside], dim=1), rows, count),
+        label,
+        trust * class_weight[label.clamp(min=0)] * (label >= 0),
+    )
+
+
 def relation_losses(
-    relation: RelationNet,
-    output: SemanticOutput,
-    batch: Batch,
-    class_weight: Tensor,
-    guided: bool,
+    relation: RelationNet, groups: DescribedSupervoxels, guided: bool
 ) -> tuple[Tensor, Tensor]:
     """L_c on labelled super-voxels (paper eq. 3) and KL(P_Θ ‖ P_R) on the others.
 
     Θ learns from L_c through its features; KL leaves it alone.
     """
     bank = relation.bank
-    zero = output.feature.sum() * 0
-    inside = batch.supervoxel >= 0
-    if not inside.any():
-        return zero, zero
-    rows, count = batch.supervoxel[inside], batch.n_supervoxels
-    described = pool_rows(torch.cat([output.feature, batch.features], dim=1)[inside], rows, count)
-    label = torch.full((count,), -1, device=rows.device).scatter(0, rows, batch.label[inside])
-    trust = described.new_zeros(count).scatter(0, rows, batch.weight[inside])
-    labelled = label >= 0
-    contrast = guidance = zero
+    described = torch.cat([groups.feature, groups.inputs], dim=1)
+    labelled = groups.label >= 0
+    contrast = guidance = groups.feature.sum() * 0
     if labelled.any():
-        embedding, name = relation(described[labelled]), label[labelled]
+        embedding, name = relation(described[labelled]), groups.label[labelled]
         bank.update(embedding.detach(), name)
         each = functional.cross_entropy(bank.scores(embedding), name, reduction="none")
-        weight = trust[labelled] * class_weight[name]
+        weight = groups.weight[labelled]
         contrast = (each * weight).sum() / weight.sum().clamp(min=1e-6)
     if guided and bank.seen.any() and not labelled.all():
-        probability = functional.softmax(output.logits.detach()[inside], dim=1)
-        target = pool_rows(probability, rows, count)[~labelled][:, bank.seen]
+        target = groups.probability[~labelled][:, bank.seen]
         target = target / target.sum(dim=1, keepdim=True).clamp(min=1e-6)
         scores = bank.scores(relation(described[~labelled].detach()))[:, bank.seen]
         found = functional.log_softmax(scores, dim=1)
         guidance = functional.kl_div(found, target, reduction="batchmean")
     return contrast, guidance
+
+
+def propagation_loss(
+    transformer: TransformerPropagation, bank: PrototypeBank, groups: DescribedSupervoxels
+) -> Tensor:
+    """Cross-entropy of the transformer on labelled super-voxels; Θ learns from it, the bank not."""
+    logits = transformer(groups.feature, bank.prototype, bank.seen)
+    return semantic_loss(logits, groups.label, groups.weight)

@@ -22,7 +22,13 @@ from rich.progress import Progress
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from offline_training.beliefs import NetworkScores, believe, network_scores, similarity
+from offline_training.beliefs import (
+    NetworkScores,
+    believe,
+    network_scores,
+    propagated,
+    similarity,
+)
 from offline_training.calibration import HeldOut, fit_temperature, held_out_marks, true_marks
 from offline_training.checkpoint import load_networks, load_progress, save_networks, save_progress
 from offline_training.labels import (
@@ -44,6 +50,7 @@ from offline_training.networks import PrototypeBank, RelationNet, SemanticNet
 from offline_training.samples import Targets, draw_batch
 from offline_training.scenes import TrainingScene, load_scene, majority, voxel_truth
 from offline_training.settings import TrainingSettings
+from offline_training.transformer import TransformerPropagation
 from otoc_ros.core.confidence import tempered
 from otoc_ros.core.errors import InputError
 from otoc_ros.core.growth import touching
@@ -63,21 +70,28 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Networks:
-    """Both networks of a site."""
+    """The networks of a site; `transformer` is None where the graph propagates."""
 
     theta: SemanticNet
     relation: RelationNet
+    transformer: TransformerPropagation | None = None
 
     @classmethod
     def fresh(cls, site: Site, settings: TrainingSettings, device: torch.device) -> Networks:
         """New networks; their first weights depend on the seed alone."""
         torch.manual_seed(settings.seed)
         columns, classes = len(preprocessing(site).features), len(site.config.classes)
-        theta = SemanticNet(columns, classes, settings.width, settings.levels)
-        return cls(theta.to(device), RelationNet(columns, classes, settings.width).to(device))
+        theta = SemanticNet(columns, classes, settings.width, settings.levels).to(device)
+        relation = RelationNet(columns, classes, settings.width).to(device)
+        if settings.propagation.kind == "graph":
+            return cls(theta, relation)
+        return cls(theta, relation, TransformerPropagation(settings.width, classes).to(device))
 
     def named(self) -> dict[str, torch.nn.Module]:
-        return {"theta": self.theta, "relation": self.relation}
+        networks: dict[str, torch.nn.Module] = {"theta": self.theta, "relation": self.relation}
+        if self.transformer is not None:
+            networks["transformer"] = self.transformer
+        return networks
 
 
 def preprocessing(site: Site) -> Preprocessing:
@@ -210,7 +224,10 @@ class _Trainer:
         area = self._area_before(number)
         losses = self._optimise(number, networks, targets, area, stop)
         scores = self._look(number, networks)
-        scores = self._settle_bank(networks.relation.bank, scores, labels, hidden, area)
+        bank = networks.relation.bank
+        scores = self._settle_bank(bank, scores, labels, hidden, area)
+        if networks.transformer is not None:
+            scores = [propagated(networks.transformer, bank, each) for each in scores]
         temperature = self._calibrate(number, scores, held_out, area)
         beliefs = [tempered(belief, temperature) for belief in self._propagate(scores)]
         following = self._choose(number, beliefs)
@@ -294,7 +311,8 @@ class _Trainer:
         task = self.progress.add_task(
             f"round {number + 1} of {settings.rounds}: train", total=settings.steps, completed=done
         )
-        networks.theta.train(), networks.relation.train()
+        for network in networks.named().values():
+            network.train()
         recent: list[list[float]] = []
         for step in range(done, settings.steps):
             # A generator of its own for every step: resuming needs no state of it.
@@ -308,9 +326,11 @@ class _Trainer:
                     (number * settings.steps + step) / (settings.rounds * settings.steps)
                 )
             optimizer.zero_grad(set_to_none=True)
+            torch.manual_seed(int(rng.integers(2**62)))  # of dropout
             losses = step_losses(
-                networks.theta, networks.relation, batch, class_weight, min(1.0, float(number))
-            )
+                networks.theta, networks.relation, networks.transformer, batch, class_weight,
+                min(1.0, float(number)),
+            )  # fmt: skip
             losses.total.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(parameters, 10.0)
             optimizer.step()

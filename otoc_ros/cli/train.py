@@ -30,6 +30,13 @@ class Labels(str, Enum):
     full = "full"
 
 
+class Propagation(str, Enum):
+    """What spreads labels over super-voxels."""
+
+    graph = "graph"
+    transformer = "transformer"
+
+
 class Device(str, Enum):
     """Where the networks are trained."""
 
@@ -43,6 +50,10 @@ def train(
     labels: Annotated[
         Labels, typer.Option(help="The clicks, or the ground truth of the training scenes.")
     ] = Labels.clicks,
+    propagation: Annotated[
+        Propagation,
+        typer.Option(help="The sparse graph, or the paper's transformer over the prototypes."),
+    ] = Propagation.graph,
     rounds: Annotated[
         int | None, typer.Option(min=1, help="Rounds instead of the preset's.")
     ] = None,
@@ -65,8 +76,11 @@ def train(
     if device is Device.cuda and not torch.cuda.is_available():
         raise InputError("--device cuda: PyTorch finds no GPU here; use --device cpu")
     wanted = {"labels": labels.value, "seed": seed, "rounds": rounds, "steps": steps}
-    settings = preset_named(preset.value).model_copy(
+    settings = preset_named(preset.value)
+    spread = settings.propagation.model_copy(update={"kind": propagation.value})
+    settings = settings.model_copy(
         update={name: value for name, value in wanted.items() if value is not None}
+        | {"propagation": spread}
     )
     with bar() as progress:
         try:

@@ -7,6 +7,8 @@ joins each super-voxel to its nearest neighbours only, so memory is linear in M.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,11 +25,15 @@ I32 = NDArray[np.int32]
 class PropagationSettings(BaseModel):
     """The graph and its pairwise terms; σ are in the units of what they divide.
 
-    The network terms compare unit vectors, so their distance lies in 0..2.
+    The network terms compare unit vectors, so their distance lies in 0..2. With `transformer` no
+    graph is made: of all this, `unary_share` and `temperature` alone count.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["graph", "transformer"] = Field(
+        default="graph", description="what spreads labels"
+    )
     neighbours: int = Field(default=12, ge=1, le=64, description="neighbours of a super-voxel")
     reach: float = Field(default=3.0, gt=0, description="σ of position, in super-voxel sizes")
     colour_sigma: float = Field(default=0.15, gt=0, description="σ of mean colour, rgb in 0..1")

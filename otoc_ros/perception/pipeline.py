@@ -60,16 +60,18 @@ class SeenCloud:
     Attributes:
         prepared: the cloud as voxels and super-voxels.
         log_theta: float32 [M, C], mean log-probability of the classes under the U-Net.
+        feature: float32 [M, D], mean feature of the U-Net.
         embedding: float32 [M, d] of unit length, from the relation net.
         colour: float32 [M, 3], mean colour in 0..1; NaN without colour.
         offset: float32 [V, 3], metres, from each voxel toward the centre of its object.
-        neighbours: int32 [M, K], the graph.
+        neighbours: int32 [M, K], the graph; K = 0 where a transformer propagates.
         affinity: float32 [M, K], of its edges.
         milliseconds: time of each stage, by name.
     """
 
     prepared: Prepared
     log_theta: F32
+    feature: F32
     embedding: F32
     colour: F32
     offset: F32
@@ -204,9 +206,7 @@ class Perception:
         described = np.concatenate([feature, pooled(prepared.features)], axis=1)
         embedding = self._relation({"described": described})["embedding"]
         clock.lap("relation")
-        terms = affinity_terms(prepared, feature, embedding, self.propagation)
-        graph = neighbour_graph(terms[0][0], self.propagation.neighbours)
-        affinity = affinities(graph, *terms)
+        graph, affinity = self._graph(prepared, feature, embedding)
         log_theta = pooled(log_softmax(seen["logits"]))
         colour: F32 = np.full((prepared.n_supervoxels, 3), np.nan, np.float32)
         if prepared.rgb is not None:
@@ -215,6 +215,7 @@ class Perception:
         return SeenCloud(
             prepared,
             log_theta,
+            feature,
             embedding,
             colour,
             seen["offset"],
@@ -222,6 +223,14 @@ class Perception:
             affinity,
             clock.milliseconds,
         )
+
+    def _graph(self, prepared: Prepared, feature: F32, embedding: F32) -> tuple[I32, F32]:
+        if self.propagation.kind == "transformer":
+            nobody = np.empty((prepared.n_supervoxels, 0))
+            return nobody.astype(np.int32), nobody.astype(np.float32)
+        terms = affinity_terms(prepared, feature, embedding, self.propagation)
+        graph = neighbour_graph(terms[0][0], self.propagation.neighbours)
+        return graph, affinities(graph, *terms)
 
     def uncalibrated(self) -> Perception:
         """The same networks, as sure as they are by themselves."""
@@ -269,6 +278,7 @@ class Perception:
         answer = self._propagator(
             {
                 "log_theta": seen.log_theta,
+                "feature": seen.feature,
                 "embedding": seen.embedding,
                 "prototypes": bank.prototypes,
                 "neighbours": seen.neighbours,

@@ -126,15 +126,19 @@ class StopAt(Progress):
         super().advance(task_id, advance)
 
 
-@pytest.mark.parametrize("steps", [2, 6, 9])
-def test_interrupted_and_resumed_training_ends_in_the_same_bits(tmp_path, steps):
+@pytest.mark.parametrize(
+    ("steps", "kind"), [(2, "graph"), (6, "graph"), (9, "graph"), (9, "transformer")]
+)
+def test_interrupted_and_resumed_training_ends_in_the_same_bits(tmp_path, steps, kind):
+    spread = QUICK.propagation.model_copy(update={"kind": kind})
+    settings = QUICK.model_copy(update={"propagation": spread})
     whole = make_small_site(tmp_path / "whole", train=2, val=0)
-    train_site(whole, QUICK, CPU, quiet())
+    train_site(whole, settings, CPU, quiet())
     parts = make_small_site(tmp_path / "parts", train=2, val=0)
     with pytest.raises(Interrupted, match="--resume"):
-        train_site(parts, QUICK, CPU, StopAt(steps))
+        train_site(parts, settings, CPU, StopAt(steps))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    train_site(parts, QUICK, CPU, quiet(), resume=True)
+    train_site(parts, settings, CPU, quiet(), resume=True)
     for number in range(QUICK.rounds):
         assert weights(parts, number) == weights(whole, number)
 
