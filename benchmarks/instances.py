@@ -381,7 +381,8 @@ def plot(rows: list[dict], path: Path) -> None:
 def args_key(args: argparse.Namespace) -> str:
     """Of a trained cell: the sources that training depends on, and the size of the run."""
     digest = hashlib.sha256(b"quick" if args.quick else b"full")
-    for name in ("losses", "labels", "networks", "samples", "self_training", "settings", "unet"):
+    sources = ("losses", "labels", "networks", "reach", "samples", "self_training", "settings")
+    for name in (*sources, "unet"):
         digest.update((HERE.parent / "offline_training" / f"{name}.py").read_bytes())
     return digest.hexdigest()[:10]
 

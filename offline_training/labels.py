@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,25 +13,12 @@ from scipy.sparse.csgraph import dijkstra
 from offline_training.samples import Targets
 from offline_training.scenes import Mark, TrainingScene, VoxelTruth
 from otoc_ros.core.preprocess import Prepared
-from otoc_ros.core.propagation import log_softmax
 from otoc_ros.core.supervoxels import pool
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 
 NOBODY, PERSON, PSEUDO = 0, 1, 2
-
-# How unlike two super-voxels look: what each difference weighs. Chosen, like the rest, on rooms of
-# the dev split. Shadows change brightness more than they change the ratio of the colours.
-BRIGHTNESS_SHARE = 0.3  # of a change of mean brightness (0..1), beside that of the colour ratios
-DIRECTION_SHARE = 0.1  # of a change of the normal tensor
-DARK = 0.1  # added to the brightness that ratios divide by: dark colours are noise
-PATH_POWER = 3  # a path costs (Σ step³)^⅓, about its highest step: a border, not its length, parts
-STEP_A_METRE = 0.2  # what things cost beside their path: they end, while walls go on
-STUFF_JUMP = 0.25  # stuff also goes on where no path leads, behind corners and furniture
-TURNED_STUFF = 0.4  # a wall stays upright and a floor level; times the change of normal_z²
-REACH_SCALE = 0.1  # cost that divides a class's odds by e
-LONGEST_REACH = 8.0  # in REACH_SCALE; a class without clicks in the scene is not impossible
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,93 +116,6 @@ def grow_objects(scene: TrainingScene, label: I32, graph: csr_matrix) -> I32:
     reached = source >= 0
     owner[reached] = mark_of_seed[source[reached]]
     return owner
-
-
-def click_reach(scene: TrainingScene, graph: csr_matrix, thing: NDArray[np.bool_]) -> F32:
-    """How hard it is to get from each super-voxel to the nearest click of each class.
-
-    A path over touching super-voxels is cheap inside an object and dear across a border of colour
-    or surface direction. Where every object has its click this tells much before any network is
-    trained. Uses clicks alone.
-
-    Args:
-        graph: from `touching`.
-        thing: bool [C].
-
-    Returns:
-        float32 [M, C], log-probabilities over classes.
-    """
-    prepared = scene.prepared
-    look = _Look.of(prepared)
-    edges = graph.tocoo()
-    steps = look.unlike(edges.row, edges.col) ** PATH_POWER + 1e-9
-    paths = coo_matrix((steps, (edges.row, edges.col)), shape=graph.shape).tocsr()
-    reach = np.full((prepared.n_supervoxels, len(thing)), LONGEST_REACH * REACH_SCALE)
-    for mark in scene.marks:
-        if mark.kind == "exclude":
-            continue
-        cost = dijkstra(paths, directed=False, indices=mark.supervoxel) ** (1 / PATH_POWER)
-        if thing[mark.class_id]:
-            away = np.linalg.norm(look.center - look.center[mark.supervoxel], axis=1)
-            cost = cost + STEP_A_METRE * away
-        else:
-            jump = STUFF_JUMP + look.unlike_colour(slice(None), mark.supervoxel)
-            level = look.direction[:, 2]
-            cost = np.minimum(cost, jump)
-            cost = cost + TURNED_STUFF * np.abs(level - level[mark.supervoxel])
-        reach[:, mark.class_id] = np.minimum(reach[:, mark.class_id], cost)
-    return log_softmax((-reach / REACH_SCALE).astype(np.float32))
-
-
-def nothing_reached(scene: TrainingScene, classes: int) -> F32:
-    """What `click_reach` says where it says nothing: every class alike, float32 [M, C]."""
-    return np.full((scene.prepared.n_supervoxels, classes), -np.log(classes), np.float32)
-
-
-@dataclass(frozen=True, eq=False)
-class _Look:
-    """Mean look of M super-voxels.
-
-    Attributes:
-        center: float32 [M, 3], metres.
-        direction: float32 [M, 6], mean of the normal tensor n nᵀ, √2 off its diagonal.
-        ratio: float32 [M, 3], colours over their mean; brightness: float32 [M]. Zero without
-            colour.
-    """
-
-    center: F32
-    direction: F32
-    ratio: F32
-    brightness: F32
-
-    @classmethod
-    def of(cls, prepared: Prepared) -> _Look:
-        def pooled(values: F32) -> F32:
-            return pool(values, prepared.supervoxel, prepared.n_supervoxels)
-
-        x, y, z = prepared.normal.T
-        root = np.float32(np.sqrt(2))
-        tensor = [x * x, y * y, z * z, root * x * y, root * x * z, root * y * z]
-        black = np.zeros_like(prepared.xyz)
-        rgb = pooled(black if prepared.rgb is None else prepared.rgb)
-        brightness = rgb.mean(axis=1)
-        return cls(
-            center=pooled(prepared.xyz),
-            direction=pooled(np.column_stack(tensor)),
-            ratio=rgb / (brightness[:, None] + np.float32(DARK)),
-            brightness=brightness,
-        )
-
-    def unlike(self, one: I32, other: I32) -> NDArray[np.float64]:
-        """How unlike pairs of super-voxels look, float64 [pairs]."""
-        turned = np.linalg.norm(self.direction[one] - self.direction[other], axis=1)
-        return np.asarray(self.unlike_colour(one, other) + DIRECTION_SHARE * turned, np.float64)
-
-    def unlike_colour(self, one: Any, other: Any) -> NDArray[np.float64]:
-        """The part of it that colour makes."""
-        ratio = np.linalg.norm(self.ratio[one] - self.ratio[other], axis=-1)
-        brightness = np.abs(self.brightness[one] - self.brightness[other])
-        return np.asarray(ratio + BRIGHTNESS_SHARE * brightness, np.float64)
 
 
 def clicked_targets(

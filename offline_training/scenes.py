@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,12 +62,18 @@ class VoxelTruth:
 
 @dataclass(frozen=True, eq=False)
 class TrainingScene:
-    """What training keeps of one scene; `clouds[0]` is the fused scan, the rest are raw views."""
+    """What training keeps of one scene.
+
+    Attributes:
+        clouds: the fused scan, then the raw views.
+        sensors: float32 [K, 3], where the views were taken from, in the frame of `prepared.xyz`.
+    """
 
     name: str
     prepared: Prepared
     clouds: tuple[TrainingCloud, ...]
     marks: tuple[Mark, ...]
+    sensors: F32 = field(default_factory=lambda: np.zeros((0, 3), np.float32))
 
 
 def load_scene(scene: Scene, settings: Preprocessing) -> TrainingScene:
@@ -96,7 +102,9 @@ def load_scene(scene: Scene, settings: Preprocessing) -> TrainingScene:
     marks = tuple(
         _mark(click, scene, prepared, nearest) for click in scene.clicks() if click.position
     )
-    return TrainingScene(scene.name, prepared, tuple(clouds), marks)
+    places = np.array([np.array(view.pose)[:3, 3] for view in scene.meta.views]).reshape(-1, 3)
+    sensors = (places @ prepared.rotation.T - prepared.grid.origin).astype(np.float32)
+    return TrainingScene(scene.name, prepared, tuple(clouds), marks, sensors)
 
 
 def voxel_truth(scene: Scene, prepared: Prepared) -> VoxelTruth:

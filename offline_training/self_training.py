@@ -36,17 +36,16 @@ from offline_training.labels import (
     PSEUDO,
     SceneLabels,
     class_thresholds,
-    click_reach,
     clicked_labels,
     clicked_targets,
     grow_objects,
-    nothing_reached,
     true_targets,
     with_pseudo_labels,
     without_labels,
 )
 from offline_training.losses import step_losses
 from offline_training.networks import PrototypeBank, RelationNet, SemanticNet
+from offline_training.reach import click_reach, nothing_reached
 from offline_training.samples import Targets, draw_batch
 from offline_training.scenes import TrainingScene, load_scene, majority, voxel_truth
 from offline_training.settings import TrainingSettings

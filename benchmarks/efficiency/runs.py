@@ -19,7 +19,8 @@ from otoc_ros.site.simulate import SECONDS_PER_CLICK, scene_rng, simulate_clicks
 from otoc_ros.site.site import Site
 
 TAUGHT_BY = (
-    "beliefs", "labels", "losses", "networks", "samples", "self_training", "settings", "unet"
+    "beliefs", "labels", "losses", "networks", "reach", "samples", "self_training", "settings",
+    "unet",
 )  # fmt: skip
 
 

@@ -1,20 +1,16 @@
 import numpy as np
 from scipy.sparse import coo_matrix
-from small_site import make_small_site
 
 from offline_training.labels import (
     NOBODY,
     PERSON,
     PSEUDO,
     class_thresholds,
-    click_reach,
     clicked_labels,
     grow_objects,
     with_pseudo_labels,
 )
-from offline_training.scenes import Mark, TrainingScene, load_scene, majority, voxel_truth
-from offline_training.self_training import preprocessing
-from otoc_ros.core.growth import touching
+from offline_training.scenes import Mark, TrainingScene, majority
 
 
 def marks(*entries):
@@ -61,18 +57,3 @@ def test_majority():
     values = np.array([3, 3, 5, 1, 2, 7], np.int32)
     rows = np.array([0, 0, 0, 1, 1, -1], np.int32)
     assert majority(values, rows, 2).tolist() == [3, 1]
-
-
-def test_clicks_alone_reach_most_of_their_objects(tmp_path):
-    site = make_small_site(tmp_path / "site", train=2, val=0)
-    for scene in site.scenes():
-        loaded = load_scene(scene, preprocessing(site))
-        truth = voxel_truth(scene, loaded.prepared).semantic
-        reach = click_reach(loaded, touching(loaded.prepared), np.array([False, True, True]))
-        np.testing.assert_allclose(np.exp(reach).sum(axis=1), 1, atol=1e-5)
-        # Whether a place is a thing at all is left to the networks: stuff is never far.
-        best = 1 + reach[:, 1:].argmax(axis=1)[loaded.prepared.supervoxel]
-        things = truth > 0
-        assert (best == truth)[things].mean() > 0.8  # each of two classes by chance: 0.5
-        for mark in loaded.marks:
-            assert reach[mark.supervoxel, mark.class_id] == reach[mark.supervoxel].max()
