@@ -8,13 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from offline_training.networks import (
-    PrototypeBank,
-    RelationNet,
-    SemanticNet,
-    SemanticOutput,
-    pool_rows,
-)
+from offline_training.model import Networks
+from offline_training.networks import PrototypeBank, RelationNet, SemanticOutput, pool_rows
+from offline_training.parallel import gathered, total
 from offline_training.samples import Batch
 from offline_training.transformer import TransformerPropagation
 
@@ -33,39 +29,35 @@ class Losses(NamedTuple):
 
 
 def step_losses(
-    theta: SemanticNet,
-    relation: RelationNet,
-    transformer: TransformerPropagation | None,
-    batch: Batch,
-    class_weight: Tensor,
-    guidance_share: float,
+    networks: Networks, batch: Batch, class_weight: Tensor, guidance_share: float
 ) -> Losses:
-    """All losses of one batch; the bank of `relation` follows the batch's embeddings.
+    """All losses of one batch; the bank follows the batch's embeddings.
+
+    With several processes each has a part of the batch, and returns its part of every loss: their
+    sums are the losses of the whole.
 
     Args:
-        transformer: what propagates; None for the graph, which learns nothing.
         class_weight: float32 [C].
         guidance_share: weight of the unary-guided KL term; 0 in the first round, when the U-Net
             knows too little to guide.
     """
-    output = theta(batch.features, batch.maps)
+    output = networks.theta(batch.features, batch.maps)
     weight = batch.weight * class_weight[batch.label.clamp(min=0)] * (batch.label >= 0)
     semantic = semantic_loss(output.logits, batch.label, weight)
     offset = offset_loss(output.offset, batch.offset)
-    contrast = guidance = propagation = output.feature.sum() * 0
     groups = described_supervoxels(output, batch, class_weight)
-    if groups is not None:
-        contrast, guidance = relation_losses(relation, groups, guidance_share > 0)
-        if transformer is not None:
-            propagation = propagation_loss(transformer, relation.bank, groups)
-    total = semantic + offset + contrast + guidance_share * guidance + propagation
-    return Losses(total, semantic, offset, contrast, guidance, propagation)
+    contrast, guidance = relation_losses(networks.relation, groups, guidance_share > 0)
+    propagation = output.feature.sum() * 0
+    if networks.transformer is not None:
+        propagation = propagation_loss(networks.transformer, networks.relation.bank, groups)
+    whole = semantic + offset + contrast + guidance_share * guidance + propagation
+    return Losses(whole, semantic, offset, contrast, guidance, propagation)
 
 
 def semantic_loss(logits: Tensor, label: Tensor, weight: Tensor) -> Tensor:
     """L_s: weighted mean cross-entropy over labelled voxels (paper eq. 1)."""
     each = functional.cross_entropy(logits, label.clamp(min=0), reduction="none")
-    return (each * weight).sum() / weight.sum().clamp(min=1e-6)
+    return (each * weight).sum() / total(weight.sum()).clamp(min=1e-6)
 
 
 def offset_loss(offset: Tensor, target: Tensor) -> Tensor:
@@ -75,13 +67,13 @@ def offset_loss(offset: Tensor, target: Tensor) -> Tensor:
     as sofas in a room, and as much as the classes do.
     """
     known = torch.isfinite(target).all(dim=1)
-    if not known.any():
-        return offset.sum() * 0
     found, wanted = offset[known], target[known]
-    scale = wanted.abs().sum(dim=1).mean().clamp(min=1e-3)
-    distance = (found - wanted).abs().sum(dim=1).mean() / scale
-    direction = functional.cosine_similarity(found, wanted, dim=1, eps=1e-3).mean()
-    return OFFSET_SHARE * (distance + 1 - direction)
+    count, length = total(torch.stack([known.sum(), wanted.abs().sum()])).clamp(min=1e-6)
+    scale = (length / count).clamp(min=1e-3)
+    distance = (found - wanted).abs().sum() / scale
+    direction = functional.cosine_similarity(found, wanted, dim=1, eps=1e-3).sum()
+    loss: Tensor = OFFSET_SHARE * (distance + known.sum() - direction) / count
+    return loss
 
 
 class DescribedSupervoxels(NamedTuple):
@@ -102,11 +94,9 @@ class DescribedSupervoxels(NamedTuple):
 
 def described_supervoxels(
     output: SemanticOutput, batch: Batch, class_weight: Tensor
-) -> DescribedSupervoxels | None:
-    """Voxels pooled to super-voxels; None where the batch has none."""
+) -> DescribedSupervoxels:
+    """Voxels pooled to super-voxels."""
     inside = batch.supervoxel >= 0
-    if not inside.any():
-        return None
     rows, count = batch.supervoxel[inside], batch.n_supervoxels
     label = torch.full((count,), -1, device=rows.device).scatter(0, rows, batch.label[inside])
     trust = batch.weight.new_zeros(count).scatter(0, rows, batch.weight[inside])
@@ -129,19 +119,17 @@ def relation_losses(
     bank = relation.bank
     described = torch.cat([groups.feature, groups.inputs], dim=1)
     labelled = groups.label >= 0
-    contrast = guidance = groups.feature.sum() * 0
-    if labelled.any():
-        embedding, name = relation(described[labelled]), groups.label[labelled]
-        bank.update(embedding.detach(), name)
-        each = functional.cross_entropy(bank.scores(embedding), name, reduction="none")
-        weight = groups.weight[labelled]
-        contrast = (each * weight).sum() / weight.sum().clamp(min=1e-6)
-    if guided and bank.seen.any() and not labelled.all():
+    embedding, name = relation(described[labelled]), groups.label[labelled]
+    bank.update(gathered(embedding), gathered(name))
+    contrast = semantic_loss(bank.scores(embedding), name, groups.weight[labelled])
+    guidance = groups.feature.sum() * 0
+    if guided and bank.seen.any():
         target = groups.probability[~labelled][:, bank.seen]
         target = target / target.sum(dim=1, keepdim=True).clamp(min=1e-6)
         scores = bank.scores(relation(described[~labelled].detach()))[:, bank.seen]
         found = functional.log_softmax(scores, dim=1)
-        guidance = functional.kl_div(found, target, reduction="batchmean")
+        count = total((~labelled).sum()).clamp(min=1)
+        guidance = functional.kl_div(found, target, reduction="sum") / count
     return contrast, guidance
 
 

@@ -103,20 +103,32 @@ class PrototypeBank(nn.Module):
         self.bias.copy_((share / share.sum()).log())
 
     @torch.no_grad()
-    def update(self, embedding: Tensor, label: Tensor, momentum: float = MOMENTUM) -> None:
+    def update(self, embedding: Tensor, label: Tensor) -> None:
         """Move the prototypes of the classes present toward the mean of their embeddings.
 
         Args:
             embedding: float [M, d] of labelled super-voxels.
             label: int64 [M].
-            momentum: share of the old prototype that stays; 0 re-estimates exactly.
         """
         for name in torch.unique(label):
             mean = functional.normalize(embedding[label == name].mean(dim=0), dim=0)
-            share = momentum if self.seen[name] else 0.0
+            share = MOMENTUM if self.seen[name] else 0.0
             mixed = share * self.prototype[name] + (1 - share) * mean
             self.prototype[name] = functional.normalize(mixed, dim=0)
             self.seen[name] = True
+
+    @torch.no_grad()
+    def settle(self, total: Tensor, count: Tensor) -> None:
+        """Re-estimate the prototypes exactly: a running mean over small batches remembers only the
+        last scenes. Classes without an embedding keep theirs.
+
+        Args:
+            total: float [C, d], sum of the embeddings of each class's labelled super-voxels.
+            count: int64 [C], how many those are.
+        """
+        known = count > 0
+        self.prototype[known] = functional.normalize(total[known], dim=1)
+        self.seen |= known
 
 
 def pool_rows(values: Tensor, row_of: Tensor, rows: int) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from offline_training import parallel
 from offline_training.scenes import TrainingCloud, TrainingScene
 from offline_training.sparse import Maps
 from otoc_ros.core.preprocess import Preprocessing, assemble_features
@@ -82,13 +83,17 @@ def draw_batch(
     rng: np.random.Generator,
     device: torch.device,
 ) -> Batch:
-    """Draw crops of at most `max_voxels` voxels together, each from a scene of its own draw."""
+    """Draw crops of at most `max_voxels` voxels together, each from a scene of its own draw.
+
+    With several processes each gets its share of these crops.
+    """
     chosen = rng.choice(len(scenes), crops, replace=len(scenes) < crops)
+    mine = parallel.dealt(crops)
     parts, labels, weights, groups = [], [], [], []
     groups_before = 0
-    for row in chosen:
+    for row, own in zip(chosen[mine], rng.spawn(crops)[mine], strict=True):
         scene, target = scenes[row], targets[row]
-        crop = _draw_crop(scene, target, settings, max_voxels // crops, rng)
+        crop = _draw_crop(scene, target, settings, max_voxels // crops, own)
         known = crop.voxel >= 0
         labels.append(np.where(known, target.label[crop.voxel], -1))
         weights.append(np.where(known, target.weight[crop.voxel], 0).astype(np.float32))
@@ -100,7 +105,8 @@ def draw_batch(
         groups.append(whole)
         groups_before += len(present)
         parts.append(crop)
-    batch = np.repeat(np.arange(crops, dtype=np.int32), [len(part.coords) for part in parts])
+    sizes = [len(part.coords) for part in parts]
+    batch = np.repeat(np.arange(len(parts), dtype=np.int32), sizes)
     coords = np.column_stack([batch, np.concatenate([part.coords for part in parts])])
 
     def tensor(arrays: Sequence[NDArray[Any]]) -> Tensor:

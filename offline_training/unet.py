@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from offline_training import parallel
 from offline_training.sparse import (
     DownConv,
     LevelMaps,
@@ -99,17 +100,42 @@ class TwoBlocks(nn.Module):
 
 
 class Norm(nn.BatchNorm1d):
-    """Batch norm that keeps to its running statistics when one row leaves nothing to estimate.
+    """Batch norm over the rows of all processes, which keeps to its running statistics when one row
+    leaves nothing to estimate.
 
     A small crop has a single voxel on the coarsest level.
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.training and parallel.count() > 1:
+            return self._over_processes(x)
         if self.training and len(x) < 2:
-            return nn.functional.batch_norm(
-                x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
-            )
+            return self._as_running(x)
         return super().forward(x)
+
+    def _as_running(self, x: Tensor) -> Tensor:
+        return nn.functional.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+        )
+
+    def _over_processes(self, x: Tensor) -> Tensor:
+        assert self.running_mean is not None and self.running_var is not None
+        assert self.num_batches_tracked is not None and self.momentum is not None
+        mean, columns = x.mean(dim=0).double(), x.shape[1]
+        inner = ((x - x.mean(dim=0)) ** 2).sum(dim=0).double()
+        rows = mean.new_tensor([len(x)])
+        parts = parallel.summed(torch.cat([len(x) * mean, len(x) * mean**2 + inner, rows]))
+        count = parts[-1].detach()
+        if count < 2:
+            return self._as_running(x)
+        mean = parts[:columns] / count
+        var = (parts[columns:-1] / count - mean**2).clamp(min=0)
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean.float(), self.momentum)
+            self.running_var.lerp_((var * count / (count - 1)).float(), self.momentum)
+        scale = self.weight * torch.rsqrt(var.float() + self.eps)
+        return (x - mean.float()) * scale + self.bias
 
 
 class UnitLength(nn.Module):

@@ -21,8 +21,12 @@ err = Console(stderr=True)
 Item = TypeVar("Item")
 
 
-def bar() -> Progress:
-    """A progress bar with count and remaining time; use it as a context manager."""
+def bar(quiet: bool = False) -> Progress:
+    """A progress bar with count and remaining time; use it as a context manager.
+
+    Args:
+        quiet: show nothing, as where another process shows it.
+    """
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -32,7 +36,7 @@ def bar() -> Progress:
         TimeRemainingColumn(),
         console=err,
         transient=True,
-        disable=not err.is_terminal,
+        disable=quiet or not err.is_terminal,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -66,9 +67,13 @@ def train(
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same result.")] = 0,
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.cpu,
 ) -> None:
-    """Train a site's networks on its clicks, round by round."""
+    """Train a site's networks on its clicks, round by round.
+
+    On several GPUs: torchrun --standalone --nproc-per-node N -m otoc_ros.cli train SITE …
+    """
     import torch
 
+    from offline_training import parallel
     from offline_training.self_training import Interrupted, train_site
     from offline_training.settings import preset as preset_named
     from otoc_ros.site.site import Site
@@ -82,7 +87,7 @@ def train(
         update={name: value for name, value in wanted.items() if value is not None}
         | {"propagation": spread}
     )
-    with bar() as progress:
+    with bar(quiet=os.environ.get("RANK", "0") != "0") as progress:
         try:
             train_site(
                 Site.open(site), settings, torch.device(device.value), progress, resume=resume
@@ -91,7 +96,8 @@ def train(
             progress.stop()
             typer.echo(f"otoc: {stopped}", err=True)
             raise typer.Exit(130) from None
-    _show_rounds(site)
+    if parallel.rank() == 0:
+        _show_rounds(site)
 
 
 def export(

@@ -9,6 +9,7 @@ from small_site import make_small_site
 from offline_training.bundle import export_bundle
 from offline_training.calibration import HeldOut, fit_temperature, held_out_marks, true_marks
 from offline_training.evaluation import CalibrationScore
+from offline_training.samples import Targets
 from offline_training.scenes import Mark, load_scene, voxel_truth
 from offline_training.self_training import _Trainer, preprocessing, round_metrics, train_site
 from offline_training.settings import preset
@@ -77,16 +78,15 @@ def test_one_click_in_ten_is_held_out_over_all_classes_but_never_the_only_one_of
 
 def test_nothing_of_a_held_out_object_is_taught_until_the_last_round(tmp_path):
     site = make_small_site(tmp_path / "site", train=4, val=0)
+    (site.path / "rounds" / "scratch").mkdir(parents=True)
     trainer = _Trainer(site, QUICK, CPU, Progress(disable=True))
-    labels = trainer.labels_after(-1)
-    owners = trainer._owners(labels)
     held_out = trainer._held_out_in(0)
     assert sum(map(len, held_out)) == 2
-    hidden = [np.isin(owner, rows) for owner, rows in zip(owners, held_out, strict=True)]
-    targets = trainer._targets(labels, owners, hidden)
-    for scene, rows, target in zip(trainer.scenes, held_out, targets, strict=True):
-        for row in rows:
-            mine = scene.prepared.supervoxel == scene.marks[row].supervoxel
+    trainer._teach(trainer.labels_after(-1), held_out)
+    for row, scene in enumerate(trainer.scenes):
+        target = Targets(**trainer.store.read(row, "targets"))
+        for mark in held_out[row]:
+            mine = scene.prepared.supervoxel == scene.marks[mark].supervoxel
             assert (target.label[mine] == -1).all()
             assert np.isnan(target.center[mine]).all()
         assert (target.label >= 0).mean() > 0.2

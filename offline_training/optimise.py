@@ -1,0 +1,124 @@
+"""The optimiser steps of one round."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from offline_training import parallel
+from offline_training.checkpoint import load_progress, save_progress
+from offline_training.losses import Losses, step_losses
+from offline_training.model import Networks
+from offline_training.samples import Targets, draw_batch
+from offline_training.scenes import TrainingScene
+from offline_training.settings import TrainingSettings
+from otoc_ros.core.preprocess import Preprocessing
+
+SAVE_EVERY = 100  # steps between two saves of the progress of a round
+
+
+class Interrupted(Exception):
+    """Training stopped at a person's wish; everything up to here is saved."""
+
+
+def optimise(
+    number: int,
+    settings: TrainingSettings,
+    networks: Networks,
+    scenes: Sequence[TrainingScene],
+    targets: Sequence[Targets],
+    prepared: Preprocessing,
+    area: NDArray[np.float64],
+    saved: Path,
+    stop: list[bool],
+    advance: Callable[[int], object],
+) -> list[list[float]]:
+    """Train the networks for one round.
+
+    Args:
+        number: of the round. scenes, targets: each with a label at least, in the same order.
+        area: float64 [C], see `class_weights`.
+        saved: where progress is kept, and found again.
+        stop: whose first entry says that a person wants to stop after the present step.
+        advance: told how many steps were done.
+
+    Returns:
+        the losses of each step since the start or since it was resumed, as in `Losses`.
+
+    Raises:
+        Interrupted: because of `stop`; the step was finished and saved.
+    """
+    device = next(networks.theta.parameters()).device
+    class_weight = class_weights(targets, area).to(device)
+    parameters = [p for network in networks.named().values() for p in network.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=1e-3)
+    done = load_progress(saved, networks.named(), optimizer) if saved.exists() else 0
+    advance(done)
+    for network in networks.named().values():
+        network.train()
+    found: list[list[float]] = []
+    for step in range(done, settings.steps):
+        # A generator of its own for every step: resuming needs no state of it.
+        rng = np.random.default_rng([settings.seed, number, step])
+        torch.manual_seed(int(rng.integers(2**62)) + parallel.rank())  # of dropout
+        batch = draw_batch(
+            scenes, targets, prepared, settings.crops, settings.levels, settings.max_voxels,
+            rng, device,
+        )  # fmt: skip
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * _warm_cosine(
+                (number * settings.steps + step) / (settings.rounds * settings.steps)
+            )
+        optimizer.zero_grad(set_to_none=True)
+        losses = step_losses(networks, batch, class_weight, min(1.0, float(number)))
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        parallel.add_gradients(parameters)
+        torch.nn.utils.clip_grad_norm_(parameters, 10.0)
+        optimizer.step()
+        asked = torch.tensor(float(stop[0]), device=device)
+        known: list[float] = parallel.total(torch.stack([*losses, asked])).tolist()
+        found.append(known[:-1])
+        wanted = known[-1] > 0
+        advance(1)
+        if parallel.rank() == 0 and (wanted or (step + 1) % SAVE_EVERY == 0):
+            save_progress(saved, networks.named(), optimizer, step + 1)
+        if wanted:
+            raise Interrupted(
+                f"stopped in round {number + 1} after step {step + 1} of {settings.steps}; "
+                "go on with --resume"
+            )
+    return found
+
+
+def mean_losses(found: Sequence[Sequence[float]]) -> dict[str, float]:
+    """The mean of each loss over the last steps, by name."""
+    if not found:
+        return {}
+    means = np.mean(found[-50:], axis=0)
+    return {name: round(float(mean), 4) for name, mean in zip(Losses._fields, means, strict=True)}
+
+
+def class_weights(targets: Sequence[Targets], area: NDArray[np.float64]) -> Tensor:
+    """Weight of a labelled voxel of each class in the losses: float32 [C], mean about 1.
+
+    Together the voxels of a class weigh the square root of the class's area, however few of them
+    are labelled: a wall of which one super-voxel was clicked is still most of the room.
+    """
+    count = np.zeros(len(area))
+    for target in targets:
+        count += np.bincount(target.label[target.label >= 0], minlength=len(area))
+    weight = np.where(count > 0, np.sqrt(area) / np.maximum(count, 1), 0)
+    weight /= (weight * count).sum() / count.sum()
+    return torch.from_numpy(weight.astype(np.float32))
+
+
+def _warm_cosine(share: float) -> float:
+    """Learning rate over all rounds, as a share of its peak; a restart would cost what the networks
+    know just when better labels arrive."""
+    return min(1.0, (share + 0.002) / 0.05) * 0.5 * (1 + math.cos(math.pi * share))

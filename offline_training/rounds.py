@@ -1,0 +1,119 @@
+"""The rounds of a site on disk: SITE/rounds/training.json, and a folder a round."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from offline_training.labels import SceneLabels
+from offline_training.settings import TrainingSettings
+from otoc_ros.core.errors import InputError
+from otoc_ros.core.preprocess import Preprocessing
+from otoc_ros.site.files import atomic_write
+from otoc_ros.site.site import Site
+
+_PARTS = ("label", "provenance", "confidence")
+
+
+def preprocessing(site: Site) -> Preprocessing:
+    """How clouds of this site are prepared."""
+    return Preprocessing(voxel_size=site.config.voxel_size)
+
+
+def round_folder(site: Site, number: int) -> Path:
+    return site.path / "rounds" / f"{number:02d}"
+
+
+def finished_rounds(site: Site) -> int:
+    """Rounds that are complete on disk."""
+    number = 0
+    while (round_folder(site, number) / "metrics.json").exists():
+        number += 1
+    return number
+
+
+def round_metrics(site: Site, number: int) -> dict[str, Any]:
+    """What a finished round noted; InputError where its file is damaged."""
+    path = round_folder(site, number) / "metrics.json"
+    try:
+        metrics: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged; train again without --resume") from error
+    return {"temperature": 1.0, "held_out_clicks": 0} | metrics  # of before confidence was fitted
+
+
+def begin_rounds(site: Site, settings: TrainingSettings, resume: bool) -> None:
+    """Make a fresh folder of rounds, or check that the one that is there can be gone on with."""
+    rounds = site.path / "rounds"
+    path = rounds / "training.json"
+    if not resume:
+        if rounds.exists():
+            shutil.rmtree(rounds)
+        rounds.mkdir()
+        atomic_write(path, settings.model_dump_json(indent=1).encode())
+        return
+    earlier = training_settings(site)
+    if earlier.model_copy(update={"rounds": settings.rounds}) != settings:
+        different = [
+            name for name, value in earlier if name != "rounds" and value != getattr(settings, name)
+        ]
+        raise InputError(
+            f"{path} was begun with other settings ({', '.join(different)}); "
+            "give the same ones or train again without --resume"
+        )
+
+
+def training_settings(site: Site) -> TrainingSettings:
+    """The settings of the run in SITE/rounds; InputError where there is none."""
+    path = site.path / "rounds" / "training.json"
+    try:
+        return TrainingSettings.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(f"site {site.path} was not trained yet; run `otoc train`") from error
+    except (OSError, ValidationError) as error:
+        raise InputError(f"{path} cannot be used; run `otoc train` again") from error
+
+
+def save_labels(
+    path: Path,
+    scenes: Sequence[str],
+    labels: Sequence[SceneLabels],
+    area: NDArray[np.float64],
+) -> None:
+    """Write the labels that a round leaves for the next, and the area of each class."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        area=area,
+        **{
+            f"{scene}/{part}": getattr(known, part)
+            for scene, known in zip(scenes, labels, strict=True)
+            for part in _PARTS
+        },
+    )
+    atomic_write(path, buffer.getvalue())
+
+
+def load_labels(path: Path, scenes: Sequence[str]) -> list[SceneLabels]:
+    """Read what `save_labels` wrote.
+
+    Raises:
+        InputError: the file is missing, damaged or of other scenes.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return [
+                SceneLabels(*(arrays[f"{scene}/{part}"] for part in _PARTS)) for scene in scenes
+            ]
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(
+            f"{path} is missing, damaged or of other scenes; train again without --resume"
+        ) from error

@@ -1,0 +1,5 @@
+"""`python -m otoc_ros.cli`, for launchers such as torchrun that want a module."""
+
+from otoc_ros.cli import main
+
+main()
