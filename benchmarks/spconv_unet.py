@@ -41,10 +41,7 @@ class SpconvUNet:
         levels = [Level(number) for number in range(self.levels)]
         for fine, coarse in pairwise(levels):
             fine.coarser = coarse
-        shape = [
-            int(size) // 2**self.levels * 2**self.levels + 2**self.levels
-            for size in coords[:, 1:].max(0).values
-        ]
+        shape = _extent(coords, self.levels)
         batch = int(coords[:, 0].max()) + 1
         levels[0].tensor = spconv.SparseConvTensor(features, coords, shape, batch)
         return self.unet(features, _Maps(levels))
@@ -92,3 +89,23 @@ class _Adapter(torch.nn.Module):
         assert conv.weight.shape == self.kernel.shape, conv.weight.shape
         conv.weight = self.kernel
         return conv
+
+
+def index_pairs(coords: torch.Tensor, levels: int) -> None:
+    """Make the index pairs of every level, as the layers above do on their first use."""
+    shape, batch = _extent(coords, levels), int(coords[:, 0].max()) + 1
+    for level in range(levels):
+        _pairs(coords, batch, shape, 3, 1, 1, True)
+        if level < levels - 1:
+            coords = _pairs(coords, batch, shape, 2, 2, 0, False)[0]
+            shape = [size // 2 for size in shape]
+
+
+def _pairs(coords, batch, shape, size, stride, padding, submanifold):
+    each = [[value] * 3 for value in (size, stride, padding, 1, 0)]
+    return ops.get_indice_pairs(coords, batch, shape, spconv.ConvAlgo.Native, *each, submanifold)
+
+
+def _extent(coords: torch.Tensor, levels: int) -> list[int]:
+    step = 2**levels
+    return [int(size) // step * step + step for size in coords[:, 1:].max(0).values]

@@ -137,22 +137,25 @@ inline void convolve(const Convolution& job, long blocks, int threads) {
   Pool::run(blocks, threads, [&](long block) { convolve_block(job, padded, block); });
 }
 
-// gradient[c][n] += sum over pairs of x[c] * g[n], for kTileRows channels c and `columns` columns n,
-// of which those that fill no vector are followed by others that go nowhere.
+// gradient[c][n] += sum over pairs of x[c] * g[n], for kTileRows channels c and `columns` columns
+// n, of which those that fill no vector are followed by others that go nowhere.
 template <int kTileRows, int kVectors>
 inline void outer_tile(const WeightGradient& job, float* gradient, long begin, long end,
                        long channel, long column, long columns) {
   const float* const x0 = job.features + channel;
   const float* const g0 = job.gradient + column;
   float* const to = gradient + channel * job.c_out + column;
+  const bool whole = columns == kVectors * kLanes;
   // A vector of the last rows would reach beyond their array.
   const long last = job.n_out * job.c_out - kVectors * kLanes - column;
-  for (; begin < end && job.outputs[end - 1] * job.c_out > last; --end)
+  for (; !whole && begin < end && job.outputs[end - 1] * job.c_out > last; --end)
     for (int r = 0; r < kTileRows; ++r)
       for (long n = 0; n < columns; ++n)
         to[r * job.c_out + n] += x0[job.inputs[end - 1] * job.c_in + r] *
                                  g0[job.outputs[end - 1] * job.c_out + n];
-  Vec sum[kTileRows][kVectors] = {};
+  Vec sum[kTileRows][kVectors];
+  for (int r = 0; r < kTileRows; ++r)
+    for (int v = 0; v < kVectors; ++v) sum[r][v] = Vec{};
   for (long p = begin; p < end; ++p) {
     const float* x = x0 + job.inputs[p] * job.c_in;
     const float* g = g0 + job.outputs[p] * job.c_out;
@@ -161,16 +164,15 @@ inline void outer_tile(const WeightGradient& job, float* gradient, long begin, l
     for (int r = 0; r < kTileRows; ++r)
       for (int v = 0; v < kVectors; ++v) sum[r][v] += x[r] * row[v];
   }
-  for (int r = 0; r < kTileRows; ++r) {
-    float* row = to + r * job.c_out;
-    if (columns == kVectors * kLanes) {
-      for (int v = 0; v < kVectors; ++v) store(row + v * kLanes, load(row + v * kLanes) + sum[r][v]);
-    } else {
-      float part[kVectors * kLanes];
-      for (int v = 0; v < kVectors; ++v) store(part + v * kLanes, sum[r][v]);
-      for (long n = 0; n < columns; ++n) row[n] += part[n];
+  for (int r = 0; r < kTileRows; ++r)
+    for (int v = 0; v < kVectors; ++v) {
+      float* row = to + r * job.c_out + v * kLanes;
+      const long count = std::min<long>(kLanes, columns - v * kLanes);
+      if (whole)
+        store(row, load(row) + sum[r][v]);
+      else
+        for (long n = 0; n < count; ++n) row[n] += sum[r][v][n];
     }
-  }
 }
 
 template <int kVectors>
@@ -191,15 +193,15 @@ inline void outer_rows(const WeightGradient& job, float* gradient, long begin, l
   }
 }
 
-// Adds what the rows of one block give to some input channels of all weights.
-inline void add_gradient(const WeightGradient& job, float* result, long block, long channel,
-                         long channels) {
+// Adds what the rows of blocks [first_block, last_block) give to some channels of all weights.
+inline void add_gradient(const WeightGradient& job, float* result, long first_block,
+                         long last_block, long channel, long channels) {
   const long vectors = (job.c_out + kLanes - 1) / kLanes;
   const long wide = (vectors + kMaxVectors - 1) / kMaxVectors;
   const long high = (channels + kRows - 1) / kRows;
   for (long k = 0; k < job.offsets; ++k) {
-    const long begin = job.block_start[block * job.offsets + k];
-    const long end = job.block_start[(block + 1) * job.offsets + k];
+    const long begin = job.block_start[first_block * job.offsets + k];
+    const long end = job.block_start[last_block * job.offsets + k];
     if (begin == end) continue;
     float* gradient = result + k * job.c_in * job.c_out;
     for (long tile = 0; tile < wide * high; ++tile) {

@@ -82,6 +82,7 @@ struct WeightGradient {
 constexpr long kWorthAThread = 500000;
 constexpr long kChannelsPerTask = 16;
 constexpr long kParts = 8;
+constexpr long kBlocksAtOnce = 2;  // so that few sums are begun
 
 int supported() {
 #ifdef OTOC_X86
@@ -100,6 +101,22 @@ long count_pairs(const int* block_start, long blocks, long offsets) {
   return pairs;
 }
 
+// [offsets, c_in, c_out] from [offsets, c_out, c_in], in squares that fit the first-level cache.
+std::vector<float> turned(const float* weight, long offsets, long c_in, long c_out, int threads) {
+  constexpr long kSide = 16;
+  std::vector<float> result(offsets * c_in * c_out);
+  Pool::run(offsets, threads, [&](long k) {
+    const float* from = weight + k * c_in * c_out;
+    float* to = &result[k * c_in * c_out];
+    for (long n0 = 0; n0 < c_out; n0 += kSide)
+      for (long c0 = 0; c0 < c_in; c0 += kSide)
+        for (long n = n0; n < std::min(n0 + kSide, c_out); ++n)
+          for (long c = c0; c < std::min(c0 + kSide, c_in); ++c)
+            to[c * c_out + n] = from[n * c_in + c];
+  });
+  return result;
+}
+
 int useful_threads(int threads, long multiplications) {
   const long most = multiplications / kWorthAThread + 1;
   return threads < most ? threads : static_cast<int>(most);
@@ -110,7 +127,7 @@ int useful_threads(int threads, long multiplications) {
 extern "C" {
 
 // Raised whenever a function below changes its arguments.
-int otoc_interface() { return 3; }
+int otoc_interface() { return 4; }
 
 // The instruction set in use: 0 plain C++, 1 AVX2, 2 AVX-512.
 int otoc_instruction_set() { return chosen; }
@@ -121,15 +138,20 @@ int otoc_use_instruction_set(int wanted) {
   return chosen = wanted < best ? wanted : best;
 }
 
-// result = bias + addend + the sum; then ReLU.
+// result = bias + addend + the sum; then ReLU. With `transposed`, weight is [offsets, c_out, c_in].
 void otoc_convolve(const float* features, const float* weight, const float* bias,
                    const float* addend, float* result, long n_out, long c_in, long c_out,
                    long offsets, const int* inputs, const int* outputs, const int* block_start,
-                   long block_rows, int relu, int threads) {
-  const Convolution job{features, weight,  bias,   addend,  result,      n_out,      c_in,
-                        c_out,    offsets, inputs, outputs, block_start, block_rows, relu != 0};
+                   long block_rows, int relu, int transposed, int threads) {
   const long blocks = (n_out + block_rows - 1) / block_rows;
   threads = useful_threads(threads, count_pairs(block_start, blocks, offsets) * c_in * c_out);
+  std::vector<float> own;
+  if (transposed) {
+    own = turned(weight, offsets, c_in, c_out, threads);
+    weight = own.data();
+  }
+  const Convolution job{features, weight,  bias,   addend,  result,      n_out,      c_in,
+                        c_out,    offsets, inputs, outputs, block_start, block_rows, relu != 0};
 #ifdef OTOC_X86
   if (chosen == 2) return avx512::convolve(job, blocks, threads);
   if (chosen == 1) return avx2::convolve(job, blocks, threads);
@@ -156,12 +178,14 @@ void otoc_weight_gradient(const float* features, const float* gradient, float* r
     const long part = task / slices, channel = task % slices * kChannelsPerTask;
     const long channels = std::min(c_in - channel, kChannelsPerTask);
     float* sum = part == 0 ? result : &sums[(part - 1) * size];
-    for (long block = blocks * part / parts; block < blocks * (part + 1) / parts; ++block) {
+    const long end = blocks * (part + 1) / parts;
+    for (long first = blocks * part / parts; first < end; first += kBlocksAtOnce) {
+      const long last = std::min(first + kBlocksAtOnce, end);
 #ifdef OTOC_X86
-      if (chosen == 2) avx512::add_gradient(job, sum, block, channel, channels);
-      if (chosen == 1) avx2::add_gradient(job, sum, block, channel, channels);
+      if (chosen == 2) avx512::add_gradient(job, sum, first, last, channel, channels);
+      if (chosen == 1) avx2::add_gradient(job, sum, first, last, channel, channels);
 #endif
-      if (chosen == 0) plain::add_gradient(job, sum, block, channel, channels);
+      if (chosen == 0) plain::add_gradient(job, sum, first, last, channel, channels);
     }
   });
   for (long part = 1; part < parts; ++part)

@@ -209,19 +209,20 @@ class _NativeConvolution(torch.autograd.Function):
         gradient = gradient.contiguous()
         to_features = None
         if ctx.needs_input_grad[0]:
-            turned = weight.transpose(1, 2).contiguous()
-            to_features = _native_sum(gradient, turned, pairs.reversed)
+            to_features = _native_sum(gradient, weight, pairs.reversed, transposed=True)
         to_weight = native.weight_gradient(
             features.numpy(), gradient.numpy(), pairs.list, torch.get_num_threads()
         )
         return to_features, torch.from_numpy(to_weight), None
 
 
-def _native_sum(features: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
+def _native_sum(
+    features: Tensor, weight: Tensor, pairs: Pairs, *, transposed: bool = False
+) -> Tensor:
     threads = torch.get_num_threads()
-    return torch.from_numpy(
-        native.convolve(features.numpy(), weight.numpy(), pairs.list, threads=threads)
-    )
+    x, w = features.numpy(), weight.numpy()
+    result = native.convolve(x, w, pairs.list, transposed=transposed, threads=threads)
+    return torch.from_numpy(result)
 
 
 def _level_maps(level: Level, n_coarser: int, device: torch.device) -> LevelMaps:

@@ -51,20 +51,10 @@ def _row(name: str, xyz: np.ndarray, rgb: np.ndarray, seed: int) -> dict:
 
 
 def _unet(coords: np.ndarray, threads: int, seed: int) -> float:
-    import torch
-    from sparse_engine import CHANNELS, Case, forward_engines, settle
+    from sparse_engine_stages.engines import forward_engines, make_case
 
-    from offline_training.export import write_sparse_onnx
-    from offline_training.settings import PRESETS
-    from offline_training.unet import UNet
-
-    size = PRESETS["small"]
-    torch.manual_seed(seed)
-    unet = UNet(CHANNELS, size.width, size.levels)
-    settle(unet, coords)
     with tempfile.TemporaryDirectory() as folder:
-        case = Case("view", coords, unet, Path(folder) / "unet.onnx")
-        write_sparse_onnx(case.onnx, unet, {"feature": torch.nn.Identity()}, CHANNELS, {})
+        case = make_case("view", coords, "small", seed, Path(folder))
         return _milliseconds(forward_engines(case, threads)["onnx"])
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from otoc_ros.core.pairs import PairList
 
 MODULE = "otoc_ros.core._sparse_conv"
-INTERFACE = 3  # of native/sparse_conv.cpp; another number is a library of another version
+INTERFACE = 4  # of native/sparse_conv.cpp; another number is a library of another version
 BLOCK_ROWS = 128  # output rows of a task: with their weights they fit the first-level cache
 INSTRUCTION_SETS = ("plain", "avx2", "avx512")
 
@@ -30,8 +30,8 @@ _SIGNATURES: dict[str, list[type]] = {
     "otoc_instruction_set": [],
     "otoc_use_instruction_set": [_int],
     # features, weight, bias, addend, result; n_out, c_in, c_out, offsets; inputs, outputs,
-    # block_start; block_rows; relu, threads
-    "otoc_convolve": [_pointer] * 5 + [_long] * 4 + [_pointer] * 3 + [_long, _int, _int],
+    # block_start; block_rows; relu, transposed, threads
+    "otoc_convolve": [_pointer] * 5 + [_long] * 4 + [_pointer] * 3 + [_long, _int, _int, _int],
     # features, gradient, result; n_out, c_in, c_out, offsets; inputs, outputs, block_start;
     # block_rows; threads
     "otoc_weight_gradient": [_pointer] * 3 + [_long] * 4 + [_pointer] * 3 + [_long, _int],
@@ -68,6 +68,7 @@ def convolve(
     bias: Float32 | None = None,
     addend: Float32 | None = None,
     relu: bool = False,
+    transposed: bool = False,
     threads: int = 1,
 ) -> Float32:
     """bias + addend + the sum of `features[i] @ weight[k]` over each output row's pairs; ReLU.
@@ -76,16 +77,17 @@ def convolve(
 
     Args:
         features: float32 [pairs.n_inputs, C_in].
-        weight: float32 [K, C_in, C_out].
+        weight: float32 [K, C_in, C_out], or with `transposed` [K, C_out, C_in].
         bias: float32 [C_out].
         addend: float32 [pairs.n_outputs, C_out].
 
     Raises:
         ValueError: an array that is not dense float32 of these sizes.
     """
-    offsets, c_in, c_out = len(pairs.offset_start) - 1, features.shape[-1], weight.shape[-1]
+    offsets, c_in = len(pairs.offset_start) - 1, features.shape[-1]
+    c_out = weight.shape[-2 if transposed else -1]
     _check("features", features, (pairs.n_inputs, c_in))
-    _check("weight", weight, (offsets, c_in, c_out))
+    _check("weight", weight, (offsets, c_out, c_in) if transposed else (offsets, c_in, c_out))
     if bias is not None:
         _check("bias", bias, (c_out,))
     if addend is not None:
@@ -95,7 +97,7 @@ def convolve(
         *map(_address, (features, weight, bias, addend, result)),
         *(pairs.n_outputs, c_in, c_out, offsets),
         *map(_address, (pairs.inputs, pairs.outputs, pairs.block_start)),
-        *(BLOCK_ROWS, int(relu), threads),
+        *(BLOCK_ROWS, int(relu), int(transposed), threads),
     )
     return result
 
