@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from otoc_ros.core.cloud import Cloud, estimate_up, rotation_to_z
+from otoc_ros.core.cloud import Cloud, estimate_up, finite_rows, rotation_to_z
+from otoc_ros.core.compiled import compiled
 from otoc_ros.core.errors import InputError
 from otoc_ros.core.normals import voxel_normals
 from otoc_ros.core.supervoxels import supervoxels
@@ -94,9 +95,11 @@ class Prepared:
 
     def to_points(self, values: NDArray[Any], fill: Any) -> NDArray[Any]:
         """Values of the voxels [V, …] on the cloud's points [N, …]; `fill` on dropped points."""
-        dropped = self.voxel_of_point < 0
-        points = np.asarray(values)[self.voxel_of_point]
-        points[dropped] = fill
+        rows = np.asarray(values)
+        if rows.ndim == 1:
+            return _spread(rows, self.voxel_of_point, rows.dtype.type(fill))  # type: ignore[no-any-return]
+        points = rows[self.voxel_of_point]
+        points[self.voxel_of_point < 0] = fill
         return points
 
 
@@ -120,17 +123,17 @@ def preprocess(
     Raises:
         InputError: no finite point, or more voxels along an axis than a grid holds.
     """
-    finite = np.isfinite(cloud.xyz).all(1)
-    if not finite.any():
+    rows = finite_rows(cloud.xyz)
+    if len(rows) == 0:
         raise InputError(f"none of the cloud's {len(cloud)} points is finite; check the sensor")
-    points = cloud.xyz[finite].astype(np.float64)
-    rotation = rotation_to_z(estimate_up(points) if up is None else up)
-    corner = points.min(0)  # rotate near the cloud, not about a map's origin 100 m away
-    aligned = (points - corner) @ rotation.T
+    rotation = rotation_to_z(estimate_up(cloud.xyz) if up is None else up)
+    aligned, origin = _aligned(cloud.xyz, rows, rotation)
     lap("align")
     grid = voxelize(aligned, settings.voxel_size)
-    xyz = mean_per_voxel(aligned - grid.origin, grid)
-    rgb = None if cloud.rgb is None else mean_per_voxel(cloud.rgb[finite], grid) / np.float32(255)
+    xyz = mean_per_voxel(aligned, grid)
+    rgb = None
+    if cloud.rgb is not None:
+        rgb = mean_per_voxel(np.take(cloud.rgb, rows, axis=0), grid) / np.float32(255)
     normal = voxel_normals(grid.coords, xyz)
     height = height_above_floor(xyz[:, 2])
     lap("voxels")
@@ -144,11 +147,11 @@ def preprocess(
     )
     lap("supervoxels")
     voxel_of_point = np.full(len(cloud), -1, np.int32)
-    voxel_of_point[finite] = grid.voxel_of_point
+    voxel_of_point[rows] = grid.voxel_of_point
     return Prepared(
         settings=settings,
         rotation=rotation,
-        grid=replace(grid, origin=grid.origin + rotation @ corner),
+        grid=replace(grid, origin=origin),
         voxel_of_point=voxel_of_point,
         xyz=xyz,
         rgb=rgb,
@@ -206,3 +209,38 @@ def height_above_floor(z: NDArray[np.float32]) -> NDArray[np.float32]:
     """Metres above the lowest percentile of the voxels: float32 [V]."""
     above: NDArray[np.float32] = z - np.float32(np.percentile(z, 1))
     return above
+
+
+@compiled
+def _aligned(xyz, rows, rotation):  # type: ignore[no-untyped-def]
+    """Chosen points in the aligned frame, from the corner of their box: float64 [n, 3], and that
+    corner: float64 [3]."""
+    points = np.empty((len(rows), 3))
+    # Turned about one of them: about a map's origin 100 m away would lose digits.
+    pivot = xyz[rows[0]].astype(np.float64)
+    low = np.full(3, np.inf)
+    for i in range(len(rows)):
+        x = xyz[rows[i], 0] - pivot[0]
+        y = xyz[rows[i], 1] - pivot[1]
+        z = xyz[rows[i], 2] - pivot[2]
+        for axis in range(3):
+            value = rotation[axis, 0] * x + rotation[axis, 1] * y + rotation[axis, 2] * z
+            points[i, axis] = value
+            low[axis] = min(low[axis], value)
+    for i in range(len(rows)):
+        for axis in range(3):
+            points[i, axis] -= low[axis]
+    corner = np.empty(3)
+    for axis in range(3):
+        corner[axis] = low[axis]
+        for other in range(3):
+            corner[axis] += rotation[axis, other] * pivot[other]
+    return points, corner
+
+
+@compiled
+def _spread(values, row_of_point, fill):  # type: ignore[no-untyped-def]
+    points = np.empty(len(row_of_point), values.dtype)
+    for i in range(len(points)):
+        points[i] = values[row_of_point[i]] if row_of_point[i] >= 0 else fill
+    return points

@@ -17,8 +17,14 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.colouring import object_colours
-from otoc_ros.core.pointcloud2 import UNKNOWN_CLASS, encode_colours, encode_labels
-from otoc_ros.nodes.clouds import cloud_message
+from otoc_ros.core.pointcloud2 import (
+    COLOUR_POINT,
+    LABEL_POINT,
+    UNKNOWN_CLASS,
+    encode_colours,
+    encode_labels,
+)
+from otoc_ros.nodes.clouds import blank_message
 from otoc_ros.perception import DetectedObject, LabelledCloud
 from otoc_ros.site.bundle import BundleInfo
 from otoc_ros.site.classes import ClassInfo
@@ -45,16 +51,12 @@ def labels_message(
     source: PointCloud2, cloud: Cloud, labelled: LabelledCloud, classes: Sequence[ClassInfo]
 ) -> PointCloud2:
     """`~/labels`: the input's points in its shape, each with its class, instance, confidence."""
-    # Id -1, unknown, reaches the last row.
+    message, points = _blank(source, LABEL_POINT)
     colours = np.array([known.color for known in classes] + [UNKNOWN_COLOUR], np.uint8)
-    points = encode_labels(
-        cloud.xyz,
-        colours[labelled.class_id],
-        labelled.class_id,
-        labelled.instance,
-        labelled.confidence,
+    encode_labels(
+        cloud.xyz, colours, labelled.class_id, labelled.instance, labelled.confidence, points
     )
-    return _like(source, points)
+    return message
 
 
 def supervoxels_message(source: PointCloud2, cloud: Cloud, labelled: LabelledCloud) -> PointCloud2:
@@ -64,7 +66,9 @@ def supervoxels_message(source: PointCloud2, cloud: Cloud, labelled: LabelledClo
     rgb = np.stack([mixed >> shift for shift in (24, 16, 8)], axis=1).astype(np.uint8)
     rgb |= np.uint8(0x40)
     rgb[labelled.supervoxel < 0] = 0
-    return _like(source, encode_colours(cloud.xyz, rgb))
+    message, points = _blank(source, COLOUR_POINT)
+    encode_colours(cloud.xyz, rgb, points)
+    return message
 
 
 def markers_message(
@@ -115,9 +119,9 @@ def label_info_json(info: BundleInfo, classes: Sequence[ClassInfo]) -> str:
     )
 
 
-def _like(source: PointCloud2, points: NDArray[Any]) -> PointCloud2:
+def _blank(source: PointCloud2, layout: np.dtype[Any]) -> tuple[PointCloud2, NDArray[Any]]:
     shape = (source.height, source.width)
-    return cloud_message(source.header, points, shape, source.is_dense)
+    return blank_message(source.header, layout, shape, source.is_dense)
 
 
 def _marker(
