@@ -124,7 +124,7 @@ class Look:
         """What it costs to go between super-voxels that touch: float64 [pairs]."""
         turned = np.linalg.norm(self.direction[one] - self.direction[other], axis=1)
         shape = DIRECTION_SHARE * turned + self._fold(one, other) + self._forward(one, other)
-        return self.unlike_colour(one, other) + shape
+        return np.asarray(self.unlike_colour(one, other) + shape, np.float64)
 
     def _fold(self, one: I32, other: I32) -> F64:
         """Concave creases part what convex edges do not (LCCP, CVPR 2014): float64 [pairs]."""

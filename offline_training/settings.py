@@ -44,7 +44,7 @@ class TrainingSettings(BaseModel):
     seed: int = Field(default=0, ge=0)
     accept: float = 0.9
     floor: float = 0.4
-    shares: tuple[float, ...] = (0.5, 0.5, 0.6, 0.7)
+    shares: tuple[float, ...] = (0.65, 0.65, 0.7, 0.8)
     propagation: PropagationSettings = PropagationSettings()
 
 

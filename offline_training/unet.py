@@ -128,14 +128,14 @@ class Norm(nn.BatchNorm1d):
         count = parts[-1].detach()
         if count < 2:
             return self._as_running(x)
-        mean = parts[:columns] / count
-        var = (parts[columns:-1] / count - mean**2).clamp(min=0)
+        wide = parts[:columns] / count
+        mean = wide.to(x.dtype)
+        var = (parts[columns:-1] / count - wide**2).clamp(min=0).to(x.dtype)
         with torch.no_grad():
             self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean.float(), self.momentum)
-            self.running_var.lerp_((var * count / (count - 1)).float(), self.momentum)
-        scale = self.weight * torch.rsqrt(var.float() + self.eps)
-        return (x - mean.float()) * scale + self.bias
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(var * (count / (count - 1)).to(x.dtype), self.momentum)
+        return (x - mean) * (self.weight * torch.rsqrt(var + self.eps)) + self.bias
 
 
 class UnitLength(nn.Module):

@@ -18,11 +18,6 @@ from offline_training.settings import TrainingSettings
 from otoc_ros.site.simulate import SECONDS_PER_CLICK, scene_rng, simulate_clicks
 from otoc_ros.site.site import Site
 
-TAUGHT_BY = (
-    "beliefs", "labels", "losses", "networks", "reach", "samples", "self_training", "settings",
-    "unet",
-)  # fmt: skip
-
 
 def rooms(cache: Path, numbers: dict[str, int], voxel_size: float, seed: int, visit: int) -> Site:
     """Simulated rooms without clicks."""
@@ -96,4 +91,4 @@ def _click(site: Site, side: Side, seed: int) -> int:
 def _sources() -> str:
     """What training depends on: another tree trains anew."""
     folder = Path(generator.__file__).parents[1]
-    return "".join((folder / f"{name}.py").read_text() for name in TAUGHT_BY)
+    return "".join(path.read_text() for path in sorted(folder.glob("*.py")))
