@@ -73,7 +73,7 @@ class SceneStore:
             (KINDS.index(mark.kind), mark.class_id, mark.object, mark.supervoxel)
             for mark in scene.marks
         ]
-        arrays = {
+        arrays: Arrays = {
             "marks": np.array(marks, np.int64).reshape(-1, 4),
             "sensors": scene.sensors,
             "n_supervoxels": np.array(prepared.n_supervoxels),

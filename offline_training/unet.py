@@ -132,10 +132,10 @@ class Norm(nn.BatchNorm1d):
         var = (parts[columns:-1] / count - mean**2).clamp(min=0)
         with torch.no_grad():
             self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean.float(), self.momentum)
-            self.running_var.lerp_((var * count / (count - 1)).float(), self.momentum)
-        scale = self.weight * torch.rsqrt(var.float() + self.eps)
-        return (x - mean.float()) * scale + self.bias
+            self.running_mean.lerp_(mean.to(x.dtype), self.momentum)
+            self.running_var.lerp_((var * count / (count - 1)).to(x.dtype), self.momentum)
+        scale = self.weight * torch.rsqrt(var.to(x.dtype) + self.eps)
+        return (x - mean.to(x.dtype)) * scale + self.bias
 
 
 class UnitLength(nn.Module):

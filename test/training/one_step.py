@@ -4,6 +4,7 @@ torchrun one_step.py SITE RESULT
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ THING = np.array([False, True, True])
 
 
 def one_step(site: Site, kind: str = "transformer") -> dict[str, torch.Tensor]:
-    """Losses, gradients and what batch norms and the bank learnt in one step over four crops."""
+    """Losses, gradients and what batch norms and the bank learnt in one step over four crops, in
+    double precision."""
     settings = preset("tiny")
     settings = settings.model_copy(
         update={
@@ -34,7 +36,7 @@ def one_step(site: Site, kind: str = "transformer") -> dict[str, torch.Tensor]:
     )  # fmt: skip
     networks = Networks.fresh(site, settings, torch.device("cpu"))
     for network in networks.named().values():
-        network.train()
+        network.double().train()
         for module in network.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0  # falls differently in every process
@@ -48,7 +50,12 @@ def one_step(site: Site, kind: str = "transformer") -> dict[str, torch.Tensor]:
         scenes, targets, preprocessing(site), settings.crops, settings.levels, settings.max_voxels,
         np.random.default_rng(0), torch.device("cpu"),
     )  # fmt: skip
-    losses = step_losses(networks, batch, torch.tensor([0.5, 1.0, 2.0]), 1.0)
+    batch = replace(
+        batch,
+        **{name: getattr(batch, name).double() for name in ("features", "weight", "offset")},
+    )
+    class_weight = torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64)
+    losses = step_losses(networks, batch, class_weight, 1.0)
     losses.total.backward()
     found = dict(zip(losses._fields, parallel.total(torch.stack(losses)), strict=True))
     parameters = {
