@@ -67,7 +67,7 @@ class HeldOut:
     Attributes:
         belief: float32 [n, C], as live: without the clicks of the scene.
         label: int32 [n], what the clicks say.
-        weight: float64 [n].
+        weight: float64 [n], the area that each stands for.
     """
 
     belief: F32
@@ -78,9 +78,12 @@ class HeldOut:
 def fit_temperature(held_out: HeldOut) -> float:
     """The temperature under which the clicks that were held out are most probable.
 
-    Few clicks say little; without any the answer is 1.
+    Confidence is said of points, most of which lie on a few large surfaces: clicks count by their
+    area, and together as much as (Σw)² / Σw² equal ones. Few say little; without any the answer is
+    1.
     """
-    weight = held_out.weight / max(held_out.weight.mean(), 1e-12) if len(held_out.weight) else 0
+    squares = (held_out.weight**2).sum()
+    weight = held_out.weight * (held_out.weight.sum() / squares) if squares else held_out.weight
     rows = np.arange(len(held_out.label))
 
     def cost(log_temperature: float) -> float:

@@ -338,8 +338,8 @@ class _Trainer:
         if not labels:
             return round_metrics(self.site, number - 1)["temperature"] if number else 1.0
         label = np.array(labels, np.int32)
-        share = np.sqrt(area)[label] / np.bincount(label)[label]  # as the losses weigh classes
-        return fit_temperature(HeldOut(np.concatenate(beliefs), label, share))
+        stands_for = area[label] / np.bincount(label)[label]
+        return fit_temperature(HeldOut(np.concatenate(beliefs), label, stands_for))
 
     def _scores(self, row: int, networks: Networks) -> NetworkScores:
         """What the networks said of a scene, compared with the prototypes as they are now."""

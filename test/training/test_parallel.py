@@ -9,9 +9,14 @@ import pytest
 import safetensors.torch
 import torch
 from one_step import one_step
+from rich.progress import Progress
 from small_site import make_small_site
 
+from offline_training import parallel
 from offline_training.rounds import load_labels, round_folder, round_metrics
+from offline_training.self_training import train_site
+from offline_training.settings import preset
+from otoc_ros.core.errors import InputError
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -82,8 +87,8 @@ def test_two_processes_end_where_one_ends(tmp_path):
     assert (one_end - other_end).norm() < 0.25 * one_end.norm()
 
 
-def test_more_processes_than_crops_say_so(tmp_path):
+def test_more_processes_than_crops_say_so(tmp_path, monkeypatch):
     site = make_small_site(tmp_path / "site", train=1, val=0)
-    code, said = torchrun(3, *otoc_train(site))
-    assert code != 0
-    assert "3 processes for the 2 crops" in said
+    monkeypatch.setattr(parallel, "count", lambda: 3)
+    with pytest.raises(InputError, match="3 processes for the 2 crops"):
+        train_site(site, preset("tiny"), torch.device("cpu"), Progress(disable=True))
