@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from otoc_ros.core.cloud import Cloud, estimate_up, rotation_to_z
 from otoc_ros.core.errors import InputError
-from otoc_ros.core.normals import voxel_normals
+from otoc_ros.core.normals import sharp_normals
 from otoc_ros.core.supervoxels import supervoxels
 from otoc_ros.core.voxels import VoxelGrid, mean_per_voxel, voxelize
 
@@ -131,7 +131,7 @@ def preprocess(
     grid = voxelize(aligned, settings.voxel_size)
     xyz = mean_per_voxel(aligned - grid.origin, grid)
     rgb = None if cloud.rgb is None else mean_per_voxel(cloud.rgb[finite], grid) / np.float32(255)
-    normal = voxel_normals(grid.coords, xyz)
+    normal = sharp_normals(grid.coords, xyz)
     height = height_above_floor(xyz[:, 2])
     lap("voxels")
     ids = supervoxels(
