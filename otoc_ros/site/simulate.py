@@ -141,12 +141,20 @@ def _near_middle(
     voxel_size: float,
     rng: np.random.Generator,
 ) -> Any:
+    """The hand scatters about the middle; when it misses the object, it aims again.
+
+    So the scatter is drawn among the object's voxels. The point nearest to a draw that may miss
+    would be on the rim wherever the middle is empty, hidden or beside a thin thing.
+    """
     points = xyz[target.rows].astype(np.float64)
     grid = voxelize(points, voxel_size)
-    # Means of voxels: a sensor has far more points where the object is near.
+    # Voxels: a sensor has far more points where the object is near.
     surface = mean_per_voxel(points - grid.origin, grid) + grid.origin
-    aim = surface.mean(0) + rng.normal(size=3) * SPREAD * np.ptp(points, axis=0)
-    return target.rows[np.argmin(((points - aim) ** 2).sum(1))]
+    scatter = SPREAD * np.maximum(np.ptp(points, axis=0), voxel_size)
+    likely = -0.5 * (((surface - surface.mean(0)) / scatter) ** 2).sum(1)
+    share = np.exp(likely - likely.max())
+    hit = rng.choice(len(surface), p=share / share.sum())
+    return target.rows[np.argmin(((points - surface[hit]) ** 2).sum(1))]
 
 
 def _on_border(
