@@ -55,7 +55,8 @@ def test_an_edge_is_sharp_where_a_voxel_touches_either_side():
     flat, zero = rng.random((40_000, 2)), np.zeros(40_000)
     floor = np.column_stack([flat[:20_000], zero[:20_000]])
     wall = np.column_stack([zero[20_000:], flat[20_000:]])
-    coords, xyz = on_voxels(np.concatenate([floor, wall]) + rng.normal(0, 0.0005, (40_000, 3)), 0.02)
+    noise = rng.normal(0, 0.0005, (40_000, 3))
+    coords, xyz = on_voxels(np.concatenate([floor, wall]) + noise, 0.02)
     of_floor, of_wall = np.array([0, 0, 1]), np.array([1, 0, 0])
     # Two voxels from the edge the cube holds both surfaces; the touching third voxel's does not.
     beside = coords[:, 0] + coords[:, 2] == 2
