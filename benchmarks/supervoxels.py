@@ -40,6 +40,7 @@ from otoc_ros.core.voxels import voxelize
 
 COUNTS = {"rooms": (500, 1000, 2000), "views": (100, 200, 400), "tabletop": (50, 100, 200)}
 QUICK_COUNTS = {"rooms": (1000,), "views": (200,), "tabletop": (100,)}
+SLOW = ("cut_pursuit", "cut_pursuit_our_features")  # only at the counts of `--quick`
 AT_DEFAULT_SIZE = ("ours", "vccs")  # also cut at the size that `preprocess` takes
 TIMED = {"rooms": 1, "views": 2, "tabletop": 1}  # clouds of a group, at its count in `--quick`
 STAGES = ("score", "time", "view", "growth")
@@ -112,7 +113,7 @@ def available(cache: Path) -> dict:
 
 def groups(args: argparse.Namespace) -> dict[str, list[clouds.Labelled]]:
     """The clouds of each group; the recordings only where they are."""
-    number = 1 if args.quick else 2
+    number = 1 if args.quick else 3
     found: dict[str, list[clouds.Labelled]] = {"rooms": [], "views": []}
     numbers = [args.seed + i for i in range(number)]
     for room, views in clouds.rooms(args.cache, args.split, numbers, args.seed):
@@ -130,7 +131,8 @@ def cells(group: str, names, quick: bool):
     """Count and method of every row; a count of "default" is the size that `preprocess` takes."""
     for count in (QUICK_COUNTS if quick else COUNTS)[group]:
         for name in names:
-            yield count, name
+            if name not in SLOW or count in QUICK_COUNTS[group]:
+                yield count, name
     for name in AT_DEFAULT_SIZE:
         if name in names:
             yield "default", name

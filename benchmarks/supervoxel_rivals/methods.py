@@ -16,7 +16,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from supervoxel_rivals.felzenszwalb import felzenszwalb
 
-from otoc_ros.core.normals import voxel_normals
+from otoc_ros.core.normals import sharp_normals
 from otoc_ros.core.supervoxels import describe, supervoxels
 from otoc_ros.core.voxel_graph import voxel_graph
 from otoc_ros.core.voxels import mean_per_voxel, voxelize
@@ -25,7 +25,7 @@ from otoc_ros.core.voxels import mean_per_voxel, voxelize
 def ours(cloud, count, scale=None):
     begin = process_time()
     grid, xyz, rgb = _voxels(cloud)
-    normal = voxel_normals(grid.coords, xyz)
+    normal = sharp_normals(grid.coords, xyz)
     ids = supervoxels(grid.coords, xyz, rgb, normal, voxel_size=cloud.voxel_size, count=count)
     ids = ids[grid.voxel_of_point]
     return ids, 1000 * (process_time() - begin), 0.0
@@ -100,6 +100,6 @@ def _voxels(cloud):
 
 def _our_graph(cloud, count):
     grid, xyz, rgb = _voxels(cloud)
-    feature = describe(xyz, rgb, voxel_normals(grid.coords, xyz), cloud.voxel_size)
+    feature = describe(xyz, rgb, sharp_normals(grid.coords, xyz), cloud.voxel_size)
     first, other = voxel_graph(grid.coords, xyz, 8, max(1, count // 4))
     return grid, feature, first, other

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from otoc_ros.core.cloud import Cloud, estimate_up, finite_rows, rotation_to_z
 from otoc_ros.core.compiled import compiled
 from otoc_ros.core.errors import InputError
-from otoc_ros.core.normals import voxel_normals
+from otoc_ros.core.normals import sharp_normals
 from otoc_ros.core.supervoxels import supervoxels
 from otoc_ros.core.voxels import VoxelGrid, mean_per_voxel, voxelize
 
@@ -134,7 +134,7 @@ def preprocess(
     rgb = None
     if cloud.rgb is not None:
         rgb = mean_per_voxel(np.take(cloud.rgb, rows, axis=0), grid) / np.float32(255)
-    normal = voxel_normals(grid.coords, xyz)
+    normal = sharp_normals(grid.coords, xyz)
     height = height_above_floor(xyz[:, 2])
     lap("voxels")
     ids = supervoxels(

@@ -32,8 +32,6 @@ CELL = 2.0  # voxels: points further apart than one to two such cells belong to 
 SMALLEST_OBJECT = 20  # points; a person overlooks less
 SMALLEST_SURFACE = 25  # cells; a person clicks no smaller fragment of a wall …
 SMALLEST_SHARE = 0.02  # … nor one with a smaller share of what is seen of the class
-SOLID = 0.7  # of the usual number of voxels around it: a click lands on the surface, not on what …
-AROUND = 2  # … a sensor makes up between two surfaces; voxels to each side
 BORDER = 1.5  # voxels: a click this close to another object is a border click
 
 
@@ -143,18 +141,20 @@ def _near_middle(
     voxel_size: float,
     rng: np.random.Generator,
 ) -> Any:
+    """The hand scatters about the middle; when it misses the object, it aims again.
+
+    So the scatter is drawn among the object's voxels. The point nearest to a draw that may miss
+    would be on the rim wherever the middle is empty, hidden or beside a thin thing.
+    """
     points = xyz[target.rows].astype(np.float64)
     grid = voxelize(points, voxel_size)
-    # The middle of a room's walls is empty: nearest to it would be whatever floats before them.
-    around = cKDTree(grid.coords).query_ball_point(
-        grid.coords, AROUND + 0.5, p=np.inf, return_length=True
-    )
-    solid = around >= SOLID * np.median(around)
-    # Means of voxels: a sensor has far more points where the object is near.
+    # Voxels: a sensor has far more points where the object is near.
     surface = mean_per_voxel(points - grid.origin, grid) + grid.origin
-    aim = surface[solid].mean(0) + rng.normal(size=3) * SPREAD * np.ptp(points, axis=0)
-    rows = np.flatnonzero(solid[grid.voxel_of_point])
-    return target.rows[rows[np.argmin(((points[rows] - aim) ** 2).sum(1))]]
+    scatter = SPREAD * np.maximum(np.ptp(points, axis=0), voxel_size)
+    likely = -0.5 * (((surface - surface.mean(0)) / scatter) ** 2).sum(1)
+    share = np.exp(likely - likely.max())
+    hit = rng.choice(len(surface), p=share / share.sum())
+    return target.rows[np.argmin(((points - surface[hit]) ** 2).sum(1))]
 
 
 def _on_border(

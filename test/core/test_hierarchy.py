@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otoc_ros.core.hierarchy import hierarchy
-from otoc_ros.core.normals import voxel_normals
+from otoc_ros.core.normals import sharp_normals
 from otoc_ros.core.supervoxels import supervoxels
 from otoc_ros.core.voxels import mean_per_voxel, voxelize
 
@@ -12,7 +12,7 @@ def tree_over(xyz, count, rgb=None, voxel_size=0.1):
     grid = voxelize(xyz, voxel_size)
     position = mean_per_voxel(xyz, grid)
     colour = None if rgb is None else mean_per_voxel(rgb, grid) / 255
-    parts = (grid.coords, position, colour, voxel_normals(grid.coords, position))
+    parts = (grid.coords, position, colour, sharp_normals(grid.coords, position))
     ids = supervoxels(*parts, voxel_size=voxel_size, count=count)
     return hierarchy(*parts, ids, voxel_size=voxel_size), ids[grid.voxel_of_point]
 

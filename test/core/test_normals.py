@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otoc_ros.core.normals import voxel_normals
+from otoc_ros.core.normals import sharp_normals, voxel_normals
 from otoc_ros.core.voxels import mean_per_voxel, voxelize
 
 
@@ -48,3 +48,28 @@ def test_no_plane_gives_zero():
     line = np.arange(20)[:, None] * np.array([0.1, 0, 0])
     assert not voxel_normals(*on_voxels(line, 0.1)).any()
     assert voxel_normals(np.zeros((0, 3), np.int32), np.zeros((0, 3))).shape == (0, 3)
+
+
+def test_an_edge_is_sharp_where_a_voxel_touches_either_side():
+    rng = np.random.default_rng(0)
+    flat, zero = rng.random((40_000, 2)), np.zeros(40_000)
+    floor = np.column_stack([flat[:20_000], zero[:20_000]])
+    wall = np.column_stack([zero[20_000:], flat[20_000:]])
+    noise = rng.normal(0, 0.0005, (40_000, 3))
+    coords, xyz = on_voxels(np.concatenate([floor, wall]) + noise, 0.02)
+    of_floor, of_wall = np.array([0, 0, 1]), np.array([1, 0, 0])
+    # Two voxels from the edge the cube holds both surfaces; the touching third voxel's does not.
+    beside = coords[:, 0] + coords[:, 2] == 2
+    beside &= (coords[:, 1] > 3) & (coords[:, 1] < 46) & (coords[:, [0, 2]] == 0).any(1)
+    side = np.where((coords[:, 2] == 0)[:, None], of_floor, of_wall)[beside]
+    smooth = np.abs((voxel_normals(coords, xyz)[beside] * side).sum(1))
+    sharp = np.abs((sharp_normals(coords, xyz)[beside] * side).sum(1))
+    assert len(sharp) > 70
+    assert np.median(smooth) < 0.98
+    assert sharp.min() > 0.999
+
+
+def test_sharp_normals_are_none_where_there_is_no_plane():
+    line = np.arange(20)[:, None] * np.array([0.1, 0, 0])
+    assert not sharp_normals(*on_voxels(line, 0.1)).any()
+    assert sharp_normals(np.zeros((0, 3), np.int32), np.zeros((0, 3))).shape == (0, 3)

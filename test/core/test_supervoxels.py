@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from otoc_ros.core.errors import InputError
 from otoc_ros.core.fusion import WORTH, _worth
-from otoc_ros.core.normals import voxel_normals
+from otoc_ros.core.normals import sharp_normals
 from otoc_ros.core.supervoxels import pool, supervoxels
 from otoc_ros.core.voxels import mean_per_voxel, voxelize
 
@@ -19,7 +19,7 @@ def cut(xyz, rgb=None, *, voxel_size=0.02, **wanted):
     grid = voxelize(xyz, voxel_size)
     position = mean_per_voxel(xyz - grid.origin, grid)
     colour = None if rgb is None else mean_per_voxel(rgb, grid) / 255
-    normal = voxel_normals(grid.coords, position)
+    normal = sharp_normals(grid.coords, position)
     ids = supervoxels(grid.coords, position, colour, normal, voxel_size=voxel_size, **wanted)
     return ids[grid.voxel_of_point]
 
@@ -94,7 +94,7 @@ def test_ids_follow_the_voxels():
     xyz, _, _ = scene(np.random.default_rng(0))
     grid = voxelize(xyz, 0.01)
     position = mean_per_voxel(xyz, grid)
-    normal = voxel_normals(grid.coords, position)
+    normal = sharp_normals(grid.coords, position)
     ids = supervoxels(grid.coords, position, None, normal, voxel_size=0.01, count=50)
     np.testing.assert_array_equal(ids, renamed(ids))
 
@@ -111,7 +111,7 @@ def test_the_sign_of_normals_does_not_matter():
     xyz, _, _ = scene(np.random.default_rng(0))
     grid = voxelize(xyz, 0.01)
     position = mean_per_voxel(xyz, grid)
-    normal = voxel_normals(grid.coords, position)
+    normal = sharp_normals(grid.coords, position)
     flipped = normal * np.random.default_rng(1).choice([-1, 1], (len(normal), 1))
     a, b = (
         supervoxels(grid.coords, position, None, n, voxel_size=0.01, count=60)
@@ -211,7 +211,7 @@ from pathlib import Path
 
 import numpy as np
 
-from otoc_ros.core.normals import voxel_normals
+from otoc_ros.core.normals import sharp_normals
 from otoc_ros.core.supervoxels import supervoxels
 from otoc_ros.core.voxels import mean_per_voxel, voxelize
 
@@ -223,7 +223,7 @@ def kilobytes(key):
 def cut(points):
     grid = voxelize(points, 0.02)
     xyz, rgb = mean_per_voxel(points - grid.origin, grid), mean_per_voxel(points % 1, grid)
-    normal = voxel_normals(grid.coords, xyz)
+    normal = sharp_normals(grid.coords, xyz)
     supervoxels(grid.coords, xyz, rgb, normal, voxel_size=0.02, count=len(xyz) // 300 + 1)
     return len(points)
 
