@@ -23,6 +23,7 @@ from offline_training.self_training import (
 )
 from offline_training.sparse import Maps
 from otoc_ros.core.cloud import Cloud
+from otoc_ros.core.errors import InputError
 from otoc_ros.core.preprocess import Prepared, preprocess
 from otoc_ros.site.scene import Scene
 from otoc_ros.site.site import Site
@@ -71,16 +72,26 @@ class Trained:
 
 
 def prepare(scene: Scene, site: Site) -> tuple[Prepared, Truth]:
-    """A scene with truth as the live node would see its scan."""
-    truth = scene.truth()
-    assert truth is not None, "sites of this benchmark have truth"
+    """A scene as the live node would see its scan, and its truth.
+
+    Raises:
+        InputError: it has none.
+    """
+    truth = _truth(scene)
     up = None if scene.meta.up is None else np.array(scene.meta.up)
     return preprocess(scene.cloud(), preprocessing(site), up), truth
 
 
+def _truth(scene: Scene) -> Truth:
+    truth = scene.truth()
+    if truth is None:
+        raise InputError(f"{scene.path} has no truth.npz; compare on scenes with truth")
+    return truth
+
+
 def room_confusions(
     trained: Trained, rooms: list[tuple[Prepared, Truth]], alone: bool, classes: int
-):  # type: ignore[no-untyped-def]
+) -> NDArray[np.int64]:
     """int64 [rooms, C, C]."""
     return np.stack(
         [
@@ -92,8 +103,7 @@ def room_confusions(
 
 def prepared_views(scene: Scene, site: Site, most: int) -> list[tuple[Prepared, Truth]]:
     """A scene's raw views as a camera on the robot sees them; truth from the fused scan."""
-    truth = scene.truth()
-    assert truth is not None, "sites of this benchmark have truth"
+    truth = _truth(scene)
     fused = cKDTree(scene.cloud().xyz)
     views = []
     for row, view in enumerate(scene.meta.views[:most]):
