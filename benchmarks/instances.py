@@ -311,7 +311,8 @@ def from_truth(frame, thing) -> LabelledCloud:
         objects.append(DetectedObject(number, name, 1.0, box))
     none = np.zeros(len(finite), np.int32)
     class_id = frame.semantic.astype(np.int32)
-    return LabelledCloud(class_id, instance, known.astype(np.float32), none, objects, {})
+    sure, strange = known.astype(np.float32), none.astype(np.float32)
+    return LabelledCloud(class_id, instance, sure, none, strange, objects, {})
 
 
 def milliseconds(args: argparse.Namespace) -> dict:

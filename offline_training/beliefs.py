@@ -14,6 +14,7 @@ from offline_training.networks import PrototypeBank, RelationNet, SemanticNet
 from offline_training.scenes import Mark, TrainingScene
 from offline_training.sparse import Maps
 from offline_training.transformer import TransformerPropagation
+from otoc_ros.core.confidence import strangeness
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.propagation import (
     PropagationSettings,
@@ -107,6 +108,24 @@ def believe(
     terms = affinity_terms(prepared, scores.feature, scores.embedding, settings)
     graph = neighbour_graph(terms[0][0], settings.neighbours)
     return mean_field(log_unary, graph, affinities(graph, *terms), settings.weight, settings.steps)
+
+
+def how_strange(
+    scene: TrainingScene, scores: NetworkScores, bank: PrototypeBank, settings: PropagationSettings
+) -> F32:
+    """Strangeness of a scene's super-voxels, as live: float32 [M].
+
+    Args:
+        scores: as the networks gave them, before a transformer propagated.
+    """
+    graph: NDArray[np.int32] = np.empty((len(scores.feature), 0), np.int32)
+    affinity: F32 = graph.astype(np.float32)
+    if settings.kind == "graph":
+        terms = affinity_terms(scene.prepared, scores.feature, scores.embedding, settings)
+        graph = neighbour_graph(terms[0][0], settings.neighbours)
+        affinity = affinities(graph, *terms)
+    cosine = scores.embedding @ bank.prototype.cpu().numpy().T
+    return strangeness(scores.log_theta, cosine, graph, affinity)
 
 
 def _with_people(log_unary: F32, clicked: SceneLabels, marks: tuple[Mark, ...]) -> F32:

@@ -14,17 +14,16 @@ from offline_training.checkpoint import load_networks
 from offline_training.clustering_fit import fit_to_site
 from offline_training.export import OPSET, Storage, write_head_onnx, write_sparse_onnx
 from offline_training.export_propagator import graph_onnx, transformer_onnx
+from offline_training.model import Networks
 from offline_training.networks import UNSEEN, PrototypeBank
-from offline_training.self_training import (
-    Networks,
+from offline_training.rounds import (
     finished_rounds,
+    fitted_confidence,
     preprocessing,
     round_folder,
-    round_metrics,
     training_settings,
 )
 from otoc_ros.core.clustering import ClusteringSettings
-from otoc_ros.core.confidence import ConfidenceSettings
 from otoc_ros.core.errors import InputError
 from otoc_ros.core.propagation import PropagationSettings
 from otoc_ros.perception import Perception
@@ -66,7 +65,7 @@ def _export(site: Site, folder: Path, storage: Storage, clustering: ClusteringSe
         preprocessing=prepared.model_dump(mode="json"),
         propagation=settings.propagation.model_dump(mode="json"),
         clustering=clustering.model_dump(mode="json"),
-        confidence=_confidence(site, rounds - 1).model_dump(mode="json"),
+        confidence=fitted_confidence(site, rounds - 1).model_dump(mode="json"),
         levels=settings.levels,
         opset=OPSET,
     )
@@ -103,10 +102,6 @@ def _propagator(
     if networks.transformer is None:
         return graph_onnx(bias, settings, metadata)
     return transformer_onnx(networks.transformer.eval(), bias, settings, metadata)
-
-
-def _confidence(site: Site, number: int) -> ConfidenceSettings:
-    return ConfidenceSettings(temperature=round_metrics(site, number)["temperature"])
 
 
 def _bias(bank: PrototypeBank) -> NDArray[np.float32]:

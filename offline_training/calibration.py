@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from offline_training.scenes import Mark, VoxelTruth, majority
-from otoc_ros.core.confidence import tempered
+from otoc_ros.core.confidence import ConfidenceSettings, tempered
 from otoc_ros.core.preprocess import Prepared
 
 F32 = NDArray[np.float32]
@@ -19,6 +19,7 @@ I32 = NDArray[np.int32]
 EVERY = 10  # one click in so many is held out
 SPREAD = 1.0  # σ of log T before anything is seen: a handful of clicks cannot claim an extreme
 RANGE = (-2.0, 3.0)  # of log T
+KNOWN = 0.95  # share of the clicked things that are not to be called unknown
 
 
 def held_out_marks(marks: Sequence[Sequence[Mark]]) -> list[list[int]]:
@@ -68,11 +69,21 @@ class HeldOut:
         belief: float32 [n, C], as live: without the clicks of the scene.
         label: int32 [n], what the clicks say.
         weight: float64 [n], the area that each stands for.
+        strangeness: float32 [n], likewise as live.
     """
 
     belief: F32
     label: I32
     weight: NDArray[np.float64]
+    strangeness: F32
+
+
+def fit_confidence(held_out: HeldOut) -> ConfidenceSettings:
+    """The temperature, and the strangeness that only few of the known things exceed."""
+    strange = float(np.quantile(held_out.strangeness, KNOWN)) if len(held_out.label) else 1.0
+    return ConfidenceSettings(
+        temperature=fit_temperature(held_out), strange_above=round(strange, 4)
+    )
 
 
 def fit_temperature(held_out: HeldOut) -> float:

@@ -45,10 +45,13 @@ def load_networks(path: Path, networks: dict[str, nn.Module]) -> None:
 
 
 def save_progress(
-    path: Path, networks: dict[str, nn.Module], optimizer: torch.optim.Optimizer, step: int
+    path: Path,
+    networks: dict[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    losses: list[list[float]],
 ) -> None:
-    """Write all that a later process needs to go on after `step` steps of a round."""
-    tensors: dict[str, Tensor] = {"step": torch.tensor(step)}
+    """Write all that a later process needs to go on after the steps that had these losses."""
+    tensors: dict[str, Tensor] = {"losses": torch.tensor(losses, dtype=torch.float64)}
     for name, network in networks.items():
         for key, value in network.state_dict().items():
             tensors[f"{name}.{key}"] = value.detach().cpu().contiguous()
@@ -60,8 +63,8 @@ def save_progress(
 
 def load_progress(
     path: Path, networks: dict[str, nn.Module], optimizer: torch.optim.Optimizer
-) -> int:
-    """Read what `save_progress` wrote; returns the number of steps done."""
+) -> list[list[float]]:
+    """Read what `save_progress` wrote; returns the losses of the steps done."""
     load_networks(path, networks)
     tensors = _read(path)
     whole = optimizer.state_dict()
@@ -70,7 +73,8 @@ def load_progress(
             _, row, name = key.split(".", 2)
             whole["state"].setdefault(int(row), {})[name] = value
     optimizer.load_state_dict(whole)
-    return int(tensors["step"])
+    losses: list[list[float]] = tensors["losses"].tolist()
+    return losses
 
 
 def _read(path: Path) -> dict[str, Tensor]:

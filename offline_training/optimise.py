@@ -49,7 +49,7 @@ def optimise(
         advance: told how many steps were done.
 
     Returns:
-        the losses of each step since the start or since it was resumed, as in `Losses`.
+        the losses of each step, as in `Losses`.
 
     Raises:
         Interrupted: because of `stop`; the step was finished and saved.
@@ -58,12 +58,11 @@ def optimise(
     class_weight = class_weights(targets, area).to(device)
     parameters = [p for network in networks.named().values() for p in network.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=1e-3)
-    done = load_progress(saved, networks.named(), optimizer) if saved.exists() else 0
-    advance(done)
+    found = load_progress(saved, networks.named(), optimizer) if saved.exists() else []
+    advance(len(found))
     for network in networks.named().values():
         network.train()
-    found: list[list[float]] = []
-    for step in range(done, settings.steps):
+    for step in range(len(found), settings.steps):
         # A generator of its own for every step: resuming needs no state of it.
         rng = np.random.default_rng([settings.seed, number, step])
         torch.manual_seed(int(rng.integers(2**62)) + parallel.rank())  # of dropout
@@ -87,7 +86,7 @@ def optimise(
         wanted = known[-1] > 0
         advance(1)
         if parallel.rank() == 0 and (wanted or (step + 1) % SAVE_EVERY == 0):
-            save_progress(saved, networks.named(), optimizer, step + 1)
+            save_progress(saved, networks.named(), optimizer, found)
         if wanted:
             raise Interrupted(
                 f"stopped in round {number + 1} after step {step + 1} of {settings.steps}; "

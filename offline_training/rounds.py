@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from offline_training.labels import SceneLabels
 from offline_training.settings import TrainingSettings
+from otoc_ros.core.confidence import ConfidenceSettings
 from otoc_ros.core.errors import InputError
 from otoc_ros.core.preprocess import Preprocessing
 from otoc_ros.site.files import atomic_write
@@ -47,7 +48,13 @@ def round_metrics(site: Site, number: int) -> dict[str, Any]:
         metrics: dict[str, Any] = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is damaged; train again without --resume") from error
-    return {"temperature": 1.0, "held_out_clicks": 0} | metrics  # of before confidence was fitted
+    return {"confidence": {}, "held_out_clicks": 0} | metrics  # of before confidence was fitted
+
+
+def fitted_confidence(site: Site, number: int) -> ConfidenceSettings:
+    """What the beliefs of a finished round are worth; as they are before any."""
+    known = round_metrics(site, number)["confidence"] if number >= 0 else {}
+    return ConfidenceSettings.model_validate(known)
 
 
 def begin_rounds(site: Site, settings: TrainingSettings, resume: bool) -> None:

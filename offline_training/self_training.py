@@ -19,12 +19,14 @@ from offline_training import parallel
 from offline_training.beliefs import (
     NetworkScores,
     believe,
+    how_strange,
     network_scores,
     propagated,
     similarity,
 )
-from offline_training.calibration import HeldOut, fit_temperature, held_out_marks, true_marks
+from offline_training.calibration import HeldOut, fit_confidence, held_out_marks, true_marks
 from offline_training.checkpoint import load_networks, save_networks
+from offline_training.curves import draw_curves, thinned
 from offline_training.labels import (
     PERSON,
     PSEUDO,
@@ -37,6 +39,7 @@ from offline_training.labels import (
     with_pseudo_labels,
     without_labels,
 )
+from offline_training.losses import Losses
 from offline_training.model import Networks
 from offline_training.networks import PrototypeBank
 from offline_training.optimise import Interrupted, mean_losses, optimise
@@ -44,6 +47,7 @@ from offline_training.reach import click_reach, nothing_reached
 from offline_training.rounds import (
     begin_rounds,
     finished_rounds,
+    fitted_confidence,
     load_labels,
     preprocessing,
     round_folder,
@@ -55,7 +59,7 @@ from offline_training.samples import Targets
 from offline_training.scene_store import OneByOne, SceneStore
 from offline_training.scenes import TrainingScene, load_scene, majority, voxel_truth
 from offline_training.settings import TrainingSettings
-from otoc_ros.core.confidence import tempered
+from otoc_ros.core.confidence import ConfidenceSettings, tempered
 from otoc_ros.core.errors import InputError
 from otoc_ros.core.growth import touching
 from otoc_ros.site.files import atomic_write
@@ -202,8 +206,8 @@ class _Trainer:
         self._look(number, networks)
         if parallel.rank() == 0:
             self._settle_bank(networks.relation.bank, area)
-            temperature = self._propagate(number, networks, held_out, area)
-            beliefs = self._beliefs(temperature)
+            confidence = self._propagate(number, networks, held_out, area)
+            beliefs = self._beliefs(confidence.temperature)
             following = self._choose(number, beliefs)
             save_networks(folder / "networks.safetensors", networks.named())
             areas = _areas(self.scenes, beliefs)
@@ -212,12 +216,15 @@ class _Trainer:
                 "round": number,
                 "seconds": round(time.monotonic() - begin, 1),
                 "losses": mean_losses(losses),
-                "temperature": temperature,
+                "curve": thinned(np.array(losses), Losses._fields),
+                "confidence": confidence.model_dump(),
                 "held_out_clicks": sum(map(len, held_out)),
                 "clicked_supervoxels": _count(following, PERSON),
                 "pseudo_labels": _count(following, PSEUDO),
                 "supervoxels": sum(len(known.label) for known in following),
             }
+            earlier = [round_metrics(self.site, each) for each in range(number)]
+            draw_curves(folder / "curves.png", [*earlier, metrics])
             (folder / "progress.safetensors").unlink(missing_ok=True)
             # Written last: a round with metrics is complete.
             atomic_write(folder / "metrics.json", json.dumps(metrics, indent=1).encode())
@@ -320,10 +327,10 @@ class _Trainer:
         networks: Networks,
         held_out: list[list[int]],
         area: NDArray[np.float64],
-    ) -> float:
-        """Note what is believed of each scene, and return the temperature of these beliefs, from
-        the clicks that the round was not taught."""
-        beliefs, labels = [], []
+    ) -> ConfidenceSettings:
+        """Note what is believed of each scene, and return what that is worth, from the clicks that
+        the round was not taught."""
+        beliefs, labels, strange = [], [], []
         spread = self.settings.propagation
         for row, scene in enumerate(self.scenes):
             scores = self._scores(row, networks)
@@ -333,13 +340,18 @@ class _Trainer:
                 nobody = clicked_labels((), scene.prepared.n_supervoxels)
                 live = believe(replace(scene, marks=()), scores, nobody, None, spread)
                 marks = [scene.marks[mark] for mark in held_out[row]]
-                beliefs.append(live[[mark.supervoxel for mark in marks]])
+                places = [mark.supervoxel for mark in marks]
+                beliefs.append(live[places])
                 labels += [mark.class_id for mark in marks]
+                raw = NetworkScores(**self.store.read(row, "scores"))
+                strange.append(how_strange(scene, raw, networks.relation.bank, spread)[places])
         if not labels:
-            return round_metrics(self.site, number - 1)["temperature"] if number else 1.0
+            return fitted_confidence(self.site, number - 1)
         label = np.array(labels, np.int32)
         stands_for = area[label] / np.bincount(label)[label]
-        return fit_temperature(HeldOut(np.concatenate(beliefs), label, stands_for))
+        return fit_confidence(
+            HeldOut(np.concatenate(beliefs), label, stands_for, np.concatenate(strange))
+        )
 
     def _scores(self, row: int, networks: Networks) -> NetworkScores:
         """What the networks said of a scene, compared with the prototypes as they are now."""

@@ -178,7 +178,9 @@ def predict(
 def _show_rounds(site: Path) -> None:
     from rich.table import Table
 
-    table = Table("round", "seconds", "loss", "clicked", "pseudo labels", "super-voxels")
+    table = Table(
+        "round", "seconds", "loss", "clicked", "pseudo labels", "super-voxels", "temperature"
+    )
     for path in sorted((site / "rounds").glob("*/metrics.json")):
         metrics = json.loads(path.read_bytes())
         table.add_row(
@@ -188,8 +190,10 @@ def _show_rounds(site: Path) -> None:
             str(metrics["clicked_supervoxels"]),
             str(metrics["pseudo_labels"]),
             str(metrics["supervoxels"]),
+            f"{metrics.get('confidence', {}).get('temperature', 1):.2f}",
         )
     out.print(table)
+    out.print(f"curves: {path.parent / 'curves.png'}")
 
 
 def _show_scores(result: dict[str, Any]) -> None:

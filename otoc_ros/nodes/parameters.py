@@ -67,6 +67,13 @@ PARAMETERS: tuple[tuple[str, Any, ParameterDescriptor], ...] = (
         ),
     ),
     (
+        "leave_unknown",
+        False,
+        _described(
+            "Publish what is stranger than the bundle's threshold as unknown, without a class."
+        ),
+    ),
+    (
         "target_frame",
         "",
         _described("Frame whose z axis points up, looked up in TF for each cloud; empty: no TF."),
@@ -125,6 +132,7 @@ class Setup:
     providers: tuple[str, ...]
     threads: int
     native_kernel: bool
+    leave_unknown: bool
     target_frame: str
     sensor_rpy: tuple[float, float, float] | None
     reliable: bool
@@ -153,6 +161,7 @@ def read_setup(node: Node) -> Setup:
         providers=tuple(given["providers"]),
         threads=given["threads"],
         native_kernel=given["native_kernel"],
+        leave_unknown=given["leave_unknown"],
         target_frame=given["target_frame"],
         sensor_rpy=_angles(given["sensor_rpy"]),
         reliable=given["reliability"] == "reliable",

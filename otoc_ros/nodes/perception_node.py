@@ -187,6 +187,7 @@ class PerceptionNode(LifecycleNode):
                 self._setup.threads,
                 log.warning,
                 native_kernel=self._setup.native_kernel,
+                leave_unknown=self._setup.leave_unknown,
             )
         state = serving.state
         log.info(

@@ -43,6 +43,7 @@ def load(
     warn: Callable[[str], object],
     *,
     native_kernel: bool = True,
+    leave_unknown: bool = False,
 ) -> Serving:
     """Load a bundle, and label one small cloud so that the first real one finds all compiled.
 
@@ -51,6 +52,7 @@ def load(
         site, banks: folders of what a person teaches it; they need not exist yet.
         providers: wished for; those that are not installed are told to `warn` and left out.
         native_kernel: on the CPU, let the C++ kernel run the sparse networks where it was built.
+        leave_unknown: give no class to what is stranger than the bundle's threshold.
 
     Raises:
         InputError: the bundle cannot be used.
@@ -63,7 +65,13 @@ def load(
             "install the onnxruntime package that brings it"
         )
     usable = [name for name in dict.fromkeys([*providers, FALLBACK]) if name in installed]
-    perception = Perception(path, providers=usable, threads=threads, prefer_native=native_kernel)
+    perception = Perception(
+        path,
+        providers=usable,
+        threads=threads,
+        prefer_native=native_kernel,
+        leave_unknown=leave_unknown,
+    )
     perception(_doll_house())
     hashed = bundle_hash(perception.info)
     size = perception.preprocessing.voxel_size

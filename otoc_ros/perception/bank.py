@@ -111,9 +111,8 @@ class Bank:
         belief[:, : len(self.known)] = probability
         if not self.lessons:
             return belief
-        row_class, threshold, row_colour = self._rows
-        alike = likeness(similarity[:, len(self.start) :], colour, row_colour)
-        share = (alike - threshold) / np.maximum(1 - threshold, 1e-6)
+        row_class = self._rows[0]
+        share = self._beyond_threshold(similarity, colour)
         best = share.argmax(axis=1)
         strength = share[np.arange(count), best]
         said = np.flatnonzero(strength >= 0)
@@ -125,6 +124,20 @@ class Bank:
         rest[np.arange(len(said)), winner] = certain
         belief[said] = rest / rest.sum(axis=1, keepdims=True)
         return belief
+
+    def taught_here(self, similarity: F32, colour: F32) -> NDArray[np.bool_]:
+        """Super-voxels that a lesson decides: bool [M]; arguments as of `decide`."""
+        if not self.lessons:
+            return np.zeros(len(similarity), bool)
+        taught: NDArray[np.bool_] = self._beyond_threshold(similarity, colour).max(axis=1) >= 0
+        return taught
+
+    def _beyond_threshold(self, similarity: F32, colour: F32) -> F32:
+        """By how much of what is left to 1 the threshold of each lesson's row is exceeded."""
+        _, threshold, row_colour = self._rows
+        alike = likeness(similarity[:, len(self.start) :], colour, row_colour)
+        beyond: F32 = (alike - threshold) / np.maximum(1 - threshold, 1e-6)
+        return beyond
 
     @cached_property
     def _rows(self) -> tuple[I32, F32, F32]:

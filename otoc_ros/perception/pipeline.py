@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from otoc_ros.core.boxes import Box, upright_box
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.clustering import ClusteringSettings, Instance, cluster_instances
-from otoc_ros.core.confidence import ConfidenceSettings, tempered
+from otoc_ros.core.confidence import ConfidenceSettings, strangeness, tempered
 from otoc_ros.core.errors import InputError
 from otoc_ros.core.preprocess import Prepared, Preprocessing, preprocess
 from otoc_ros.core.propagation import (
@@ -85,10 +85,12 @@ class LabelledCloud:
     """Labels of the N points of a cloud, in their order.
 
     Attributes:
-        class_id: int32 [N], -1 = unknown (a point without coordinates).
+        class_id: int32 [N], -1 = unknown (a point without coordinates, or too strange where that
+            is asked for).
         instance: int32 [N], 0 = none.
         confidence: float32 [N], calibrated probability of the class.
         supervoxel: int32 [N], -1 = dropped.
+        strangeness: float32 [N], 0..1, how unlike all that was learnt the point's super-voxel is.
         objects: best score first.
         milliseconds: time of each stage, by name.
     """
@@ -97,6 +99,7 @@ class LabelledCloud:
     instance: I32
     confidence: F32
     supervoxel: I32
+    strangeness: F32
     objects: list[DetectedObject]
     milliseconds: dict[str, float]
 
@@ -123,6 +126,7 @@ class Perception:
         providers: onnxruntime's execution providers, the preferred one first.
         threads: cores that one call may use.
         prefer_native: on the CPU, let the C++ kernel run the sparse networks where it was built.
+        leave_unknown: give no class to what is stranger than the bundle's threshold.
 
     Raises:
         InputError: the bundle is missing, damaged, swapped or from a newer version.
@@ -135,7 +139,9 @@ class Perception:
         providers: Sequence[str] = ("CPUExecutionProvider",),
         threads: int = 2,
         prefer_native: bool = True,
+        leave_unknown: bool = False,
     ) -> None:
+        self.leave_unknown = leave_unknown
         opened = open_bundle(bundle)
         self.info = opened.info
         try:
@@ -241,7 +247,7 @@ class Perception:
     def understand(self, cloud: Cloud, up: NDArray[np.float64] | None = None) -> Understanding:
         """All but the clustering, with the bundle's classes; arguments and errors as of a call."""
         seen = self.see(cloud, up)
-        return Understanding(seen.prepared, seen.offset, self._believe(seen, self.untaught))
+        return Understanding(seen.prepared, seen.offset, self._believe(seen, self.untaught)[0])
 
     def label(self, seen: SeenCloud, bank: Bank) -> LabelledCloud:
         """Labels of a seen cloud under what a person has taught since the bundle was made.
@@ -251,20 +257,31 @@ class Perception:
         """
         clock = _StageClock()
         prepared = seen.prepared
-        belief = self._believe(seen, bank)
+        belief, strange = self._believe(seen, bank)
         clock.lap("propagation")
         instance, found = cluster_instances(
             prepared, seen.offset, belief, bank.thing, self.clustering
         )
         clock.lap("instances")
         best = belief.argmax(axis=1).astype(np.int32)[prepared.supervoxel]
+        strange_voxel = strange[prepared.supervoxel]
         for thing in found:  # its parts settle their class together
             best[thing.voxels] = thing.class_id
+            strange_voxel[thing.voxels] = strange_voxel[thing.voxels].mean()
+        confidence = belief[prepared.supervoxel, best]
+        if self.leave_unknown:
+            unknown = strange_voxel > self.confidence.strange_above
+            found = [thing for thing in found if not unknown[thing.voxels[0]]]
+            best[unknown] = -1
+            instance = np.zeros_like(instance)
+            for row, thing in enumerate(found):
+                instance[thing.voxels] = row + 1
         labelled = LabelledCloud(
             class_id=prepared.to_points(best, fill=-1),
             instance=prepared.to_points(instance, fill=0),
-            confidence=prepared.to_points(belief[prepared.supervoxel, best], fill=0),
+            confidence=prepared.to_points(confidence, fill=0),
             supervoxel=prepared.to_points(prepared.supervoxel, fill=-1),
+            strangeness=prepared.to_points(strange_voxel, fill=1),
             objects=[_detected(row, thing, prepared) for row, thing in enumerate(found)],
             milliseconds=dict(seen.milliseconds),
         )
@@ -273,8 +290,9 @@ class Perception:
         labelled.milliseconds["total"] = sum(labelled.milliseconds.values())
         return labelled
 
-    def _believe(self, seen: SeenCloud, bank: Bank) -> F32:
-        """Class probabilities of super-voxels: float32 [M, classes of the bank]."""
+    def _believe(self, seen: SeenCloud, bank: Bank) -> tuple[F32, F32]:
+        """Class probabilities of super-voxels, float32 [M, classes of the bank], and how strange
+        they are, float32 [M]; what a lesson decides is not strange."""
         answer = self._propagator(
             {
                 "log_theta": seen.log_theta,
@@ -286,7 +304,10 @@ class Perception:
             }
         )
         probability = tempered(answer["probability"], self.confidence.temperature)
-        return bank.decide(probability, answer["similarity"], seen.colour)
+        cosine = answer["similarity"]
+        strange = strangeness(seen.log_theta, cosine, seen.neighbours, seen.affinity)
+        strange[bank.taught_here(cosine, seen.colour)] = 0
+        return bank.decide(probability, cosine, seen.colour), strange
 
 
 def _detected(row: int, found: Instance, prepared: Prepared) -> DetectedObject:

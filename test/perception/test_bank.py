@@ -61,6 +61,14 @@ def test_colour_tells_apart_what_the_embedding_cannot() -> None:
     assert decided(bank, BASIS[2], colour=np.nan).argmax() == 2  # a sensor without colour
 
 
+def test_what_a_lesson_decides_is_told() -> None:
+    rows = BASIS[[1, 2]]
+    colour = np.full((2, 3), 0.5, np.float32)
+    assert not UNTAUGHT.taught_here(rows @ UNTAUGHT.prototypes.T, colour).any()
+    bank = UNTAUGHT.taught(lesson("a", "vase", 2), VASE)
+    assert bank.taught_here(rows @ bank.prototypes.T, colour).tolist() == [False, True]
+
+
 def test_of_two_lessons_the_nearer_one_decides() -> None:
     bank = UNTAUGHT.taught(lesson("a", "vase", 2, threshold=0.1), VASE)
     bank = bank.taught(lesson("b", "box", 3, threshold=0.1), KNOWN[1])

@@ -25,7 +25,9 @@ def seen(*objects):
         for row, (points, class_id) in enumerate(objects, start=1)
     ]
     zero = np.zeros(len(xyz), np.int32)
-    return Cloud(xyz), LabelledCloud(zero, instance, zero.astype(np.float32), zero, found, {})
+    return Cloud(xyz), LabelledCloud(
+        zero, instance, zero.astype(np.float32), zero, zero.astype(np.float32), found, {}
+    )
 
 
 def follow(identity, *clouds, step=0.2, start=0.0):

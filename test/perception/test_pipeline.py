@@ -8,12 +8,12 @@ from small_site import small_scene
 from offline_training.beliefs import believe, network_scores
 from offline_training.checkpoint import load_networks
 from offline_training.labels import clicked_labels
+from offline_training.rounds import fitted_confidence
 from offline_training.scenes import load_scene
 from offline_training.self_training import (
     Networks,
     preprocessing,
     round_folder,
-    round_metrics,
     training_settings,
 )
 from otoc_ros.core import native
@@ -91,7 +91,7 @@ def test_the_live_pipeline_is_what_training_believes(trained_site, perception):
     nobody = clicked_labels((), loaded.prepared.n_supervoxels)
     scores = network_scores(networks.theta, networks.relation, loaded.prepared, torch.device("cpu"))
     belief = believe(loaded, scores, nobody, None, settings.propagation)
-    belief = tempered(belief, round_metrics(trained_site, 1)["temperature"])
+    belief = tempered(belief, fitted_confidence(trained_site, 1).temperature)
     live = perception(scene.cloud(), UP)
     of_voxel = belief[loaded.prepared.supervoxel]
     of_point = loaded.prepared.to_points(of_voxel, fill=0)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -7,8 +8,15 @@ from rich.progress import Progress
 from small_site import make_small_site
 
 from offline_training.bundle import export_bundle
-from offline_training.calibration import HeldOut, fit_temperature, held_out_marks, true_marks
+from offline_training.calibration import (
+    HeldOut,
+    fit_confidence,
+    fit_temperature,
+    held_out_marks,
+    true_marks,
+)
 from offline_training.evaluation import CalibrationScore
+from offline_training.rounds import fitted_confidence
 from offline_training.samples import Targets
 from offline_training.scenes import Mark, load_scene, voxel_truth
 from offline_training.self_training import _Trainer, preprocessing, round_metrics, train_site
@@ -28,7 +36,8 @@ def sampled(true_temperature, count, seed=0):
     rng = np.random.default_rng(seed)
     honest = rng.dirichlet(np.full(5, 0.7), count).astype(np.float32)
     label = np.array([rng.choice(5, p=row / row.sum()) for row in honest.astype(np.float64)])
-    return HeldOut(tempered(honest, 1 / true_temperature), label.astype(np.int32), np.ones(count))
+    belief, label = tempered(honest, 1 / true_temperature), label.astype(np.int32)
+    return HeldOut(belief, label, np.ones(count), np.linspace(0, 1, count, dtype=np.float32))
 
 
 @pytest.mark.parametrize("truth", [0.6, 1.0, 2.5])
@@ -49,10 +58,30 @@ def test_the_temperature_that_was_put_in_is_found_and_makes_confidence_come_true
 
 def test_few_clicks_claim_no_extreme_and_none_claim_nothing():
     one = sampled(1, 1)
-    right = HeldOut(one.belief, one.belief.argmax(axis=1).astype(np.int32), np.ones(1))
+    right = replace(one, label=one.belief.argmax(axis=1).astype(np.int32))
     assert 0.4 < fit_temperature(right) < 1.05
-    none = HeldOut(np.empty((0, 5), np.float32), np.empty(0, np.int32), np.empty(0))
-    assert fit_temperature(none) == pytest.approx(1, abs=1e-3)
+    none = sampled(1, 0)
+    assert fit_confidence(none).temperature == pytest.approx(1, abs=1e-3)
+    assert fit_confidence(none).strange_above == 1
+
+
+def test_few_clicks_exceed_the_strangeness_from_which_things_are_unknown():
+    assert fit_confidence(sampled(1, 500)).strange_above == pytest.approx(0.95, abs=0.01)
+
+
+def test_a_large_surface_counts_more_than_a_small_thing_and_as_one_click():
+    sure, humble = sampled(4.0, 300), sampled(1.0, 300, seed=1)
+    both = HeldOut(
+        np.concatenate([sure.belief, humble.belief]),
+        np.concatenate([sure.label, humble.label]),
+        np.repeat([1.0, 100.0], 300),
+        np.concatenate([sure.strangeness, humble.strangeness]),
+    )
+    assert fit_temperature(both) < 1.3
+    assert fit_temperature(replace(both, weight=np.repeat([100.0, 1.0], 300))) > 2
+    wrong = replace(sampled(4.0, 40), weight=np.r_[1e6, np.ones(39)])  # one click says it all …
+    lone = HeldOut(*(getattr(wrong, f.name)[:1] for f in fields(HeldOut)))
+    assert fit_temperature(wrong) == pytest.approx(fit_temperature(lone), rel=0.02)
 
 
 def test_calibration_error_is_the_mean_gap_between_confidence_and_truth():
@@ -93,8 +122,10 @@ def test_nothing_of_a_held_out_object_is_taught_until_the_last_round(tmp_path):
     train_site(site, QUICK, CPU, Progress(disable=True))
     noted = [round_metrics(site, number) for number in range(3)]
     assert [each["held_out_clicks"] for each in noted] == [2, 2, 0]
-    assert noted[1]["temperature"] != 1
-    assert noted[2]["temperature"] == noted[1]["temperature"]
+    fitted = [fitted_confidence(site, number) for number in range(3)]
+    assert fitted[1].temperature != 1
+    assert 0 < fitted[1].strange_above < 1
+    assert fitted[2] == fitted[1]
 
 
 def test_full_labels_hold_out_objects_of_the_truth(tmp_path):
@@ -116,12 +147,14 @@ def test_full_labels_hold_out_objects_of_the_truth(tmp_path):
 def test_a_bundle_carries_the_temperature_and_evaluation_says_what_it_changed(
     trained_site, tiny_bundle, tmp_path
 ):
-    fitted = Perception(tiny_bundle).confidence.temperature
-    assert fitted == round_metrics(trained_site, 1)["temperature"] != 1
+    fitted = Perception(tiny_bundle).confidence
+    assert fitted == fitted_confidence(trained_site, 1)
+    assert fitted.temperature != 1
     path = trained_site.path / "rounds" / "01" / "metrics.json"
     before = path.read_bytes()
     try:
-        path.write_text(json.dumps(json.loads(before) | {"temperature": 3.0}))
+        hotter = {"confidence": {"temperature": 3.0}}
+        path.write_text(json.dumps(json.loads(before) | hotter))
         hot = export_bundle(trained_site, tmp_path / "hot").path
     finally:
         path.write_bytes(before)

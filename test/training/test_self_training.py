@@ -5,6 +5,7 @@ import signal
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from rich.progress import Progress
 from small_site import make_small_site
 
@@ -16,6 +17,7 @@ from offline_training.self_training import (
     Networks,
     preprocessing,
     round_folder,
+    round_metrics,
     train_site,
 )
 from offline_training.settings import preset
@@ -141,6 +143,17 @@ def test_interrupted_and_resumed_training_ends_in_the_same_bits(tmp_path, steps,
     train_site(parts, settings, CPU, quiet(), resume=True)
     for number in range(QUICK.rounds):
         assert weights(parts, number) == weights(whole, number)
+        noted = [round_metrics(site, number) for site in (parts, whole)]
+        assert noted[0] | {"seconds": 0} == noted[1] | {"seconds": 0}
+        assert len(noted[0]["curve"]["total"]) == QUICK.steps
+
+
+def test_every_round_leaves_a_picture_of_its_curves(trained_site):
+    for number in range(2):
+        with Image.open(round_folder(trained_site, number) / "curves.png") as picture:
+            assert picture.format == "PNG"
+            ink = np.asarray(picture.convert("L")) < 200
+        assert 0.01 < ink.mean() < 0.5
 
 
 def test_training_on_clicks_never_looks_at_the_truth(tmp_path):

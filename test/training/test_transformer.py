@@ -11,6 +11,7 @@ from offline_training.checkpoint import load_networks
 from offline_training.labels import clicked_labels
 from offline_training.losses import DescribedSupervoxels, propagation_loss
 from offline_training.networks import EMBEDDING, PrototypeBank
+from offline_training.rounds import fitted_confidence
 from offline_training.scenes import load_scene
 from offline_training.self_training import (
     Networks,
@@ -93,7 +94,7 @@ def test_the_live_pipeline_runs_the_transformer_that_was_trained(transformer_sit
     scores = propagated(networks.transformer, networks.relation.bank, scores)
     nobody = clicked_labels((), loaded.prepared.n_supervoxels)
     belief = believe(loaded, scores, nobody, None, TRANSFORMER.propagation)
-    belief = tempered(belief, round_metrics(transformer_site, 0)["temperature"])
+    belief = tempered(belief, fitted_confidence(transformer_site, 0).temperature)
 
     perception = Perception(export_bundle(transformer_site, tmp_path / "bundle").path)
     assert perception.propagation.kind == "transformer"
