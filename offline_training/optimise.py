@@ -68,7 +68,7 @@ def optimise(
         torch.manual_seed(int(rng.integers(2**62)) + parallel.rank())  # of dropout
         batch = draw_batch(
             scenes, targets, prepared, settings.crops, settings.levels, settings.max_voxels,
-            rng, device,
+            settings.colourless, rng, device,
         )  # fmt: skip
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * _warm_cosine(

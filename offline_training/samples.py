@@ -22,7 +22,6 @@ I32 = NDArray[np.int32]
 
 TILT = np.deg2rad(5.0)
 SCALE = 0.1
-COLOURLESS = 0.1  # share of crops shown without colour, so that a bundle works without it
 HEIGHT_SHIFT = 0.3  # metres, σ; live views do not always see the floor
 VIEW_SHARE = 0.5  # raw views among the crops, where a scene keeps some
 
@@ -80,12 +79,16 @@ def draw_batch(
     crops: int,
     levels: int,
     max_voxels: int,
+    colourless: float,
     rng: np.random.Generator,
     device: torch.device,
 ) -> Batch:
     """Draw crops of at most `max_voxels` voxels together, each from a scene of its own draw.
 
     With several processes each gets its share of these crops.
+
+    Args:
+        colourless: share of crops shown without colour.
     """
     chosen = rng.choice(len(scenes), crops, replace=len(scenes) < crops)
     mine = parallel.dealt(crops)
@@ -93,7 +96,7 @@ def draw_batch(
     groups_before = 0
     for row, own in zip(chosen[mine], rng.spawn(crops)[mine], strict=True):
         scene, target = scenes[row], targets[row]
-        crop = _draw_crop(scene, target, settings, max_voxels // crops, own)
+        crop = _draw_crop(scene, target, settings, max_voxels // crops, colourless, own)
         known = crop.voxel >= 0
         labels.append(np.where(known, target.label[crop.voxel], -1))
         weights.append(np.where(known, target.weight[crop.voxel], 0).astype(np.float32))
@@ -128,6 +131,7 @@ def _draw_crop(
     target: Targets,
     settings: Preprocessing,
     max_voxels: int,
+    colourless: float,
     rng: np.random.Generator,
 ) -> _Crop:
     cloud = scene.clouds[0]
@@ -145,7 +149,7 @@ def _draw_crop(
     aligned = center + scene.prepared.grid.origin.astype(np.float32)
     features = assemble_features(
         settings.features,
-        rgb=_random_colour(cloud.rgb, inside, grid, rng),
+        rgb=None if rng.random() < colourless else _random_colour(cloud.rgb, inside, grid, rng),
         height=mean_per_voxel(cloud.height[inside, None], grid)[:, 0]
         + np.float32(rng.normal(0, HEIGHT_SHIFT) * (rng.random() < 0.5)),
         upness=mean_per_voxel(
@@ -200,7 +204,7 @@ def _about(axis: int, angle: float) -> NDArray[np.float64]:
 def _random_colour(
     rgb: F32 | None, inside: NDArray[np.int64], grid: VoxelGrid, rng: np.random.Generator
 ) -> F32 | None:
-    if rgb is None or rng.random() < COLOURLESS:
+    if rgb is None:
         return None
     colour = mean_per_voxel(rgb[inside], grid)
     contrast, brightness = rng.uniform(0.8, 1.25), rng.normal(0, 0.08)

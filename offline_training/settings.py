@@ -21,6 +21,7 @@ class TrainingSettings(BaseModel):
         steps: optimiser steps a round.
         learning_rate: its peak; it warms up, then falls to zero over all rounds.
         labels: `clicks`, or `full` for the ground truth of the training scenes.
+        colourless: share of crops shown without colour, so that a bundle works without it.
         reach: whether beliefs count what a click reaches over like super-voxels, too; without it
             the first round has the clicked super-voxels alone, as in the paper.
         accept: confidence from which a belief becomes a pseudo label.
@@ -40,6 +41,7 @@ class TrainingSettings(BaseModel):
     steps: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     labels: Literal["clicks", "full"] = "clicks"
+    colourless: float = Field(default=0.1, ge=0, le=1)
     reach: bool = True
     seed: int = Field(default=0, ge=0)
     accept: float = 0.9

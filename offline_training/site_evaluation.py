@@ -15,6 +15,7 @@ from offline_training.evaluation import (
     SemanticScore,
 )
 from offline_training.panoptic import PanopticScore
+from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.errors import InputError
 from otoc_ros.perception import LabelledCloud, Perception
 from otoc_ros.site.scene import Scene
@@ -22,9 +23,17 @@ from otoc_ros.site.site import Site
 
 
 def evaluate_bundle(
-    bundle: Path, site: Site, scenes: list[Scene], progress: Progress
+    bundle: Path,
+    site: Site,
+    scenes: list[Scene],
+    progress: Progress,
+    *,
+    without_colour: bool = False,
 ) -> dict[str, Any]:
     """Run the live pipeline over scenes and score it on their points.
+
+    Args:
+        without_colour: show it the scans as a sensor would that sees no colours.
 
     Returns:
         {"miou", "ap", "ap50", "ap25", "pq", "ece", "ece_uncalibrated", "temperature", "classes":
@@ -53,7 +62,8 @@ def evaluate_bundle(
         truth = scene.truth()
         if truth is not None:
             up = None if scene.meta.up is None else np.array(scene.meta.up)
-            seen = perception.see(scene.cloud(), up)
+            cloud = scene.cloud()
+            seen = perception.see(Cloud(cloud.xyz) if without_colour else cloud, up)
             found = perception.label(seen, perception.untaught)
             plain = uncalibrated.label(seen, perception.untaught)
             after.add(truth.semantic, found.class_id, found.confidence)

@@ -122,6 +122,9 @@ def evaluate(
     scenes: Annotated[
         str | None, typer.Option(help="Scenes by shell pattern; those of split val if none.")
     ] = None,
+    without_colour: Annotated[
+        bool, typer.Option("--without-colour", help="As for a sensor that sees no colours.")
+    ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the scores to this file.")
     ] = None,
@@ -134,7 +137,9 @@ def evaluate(
     opened = Site.open(site)
     chosen = opened.scenes(split="val") if scenes is None else opened.scenes(scenes)
     with bar() as progress:
-        result = evaluate_bundle(bundle or site / "bundle", opened, chosen, progress)
+        result = evaluate_bundle(
+            bundle or site / "bundle", opened, chosen, progress, without_colour=without_colour
+        )
     _show_scores(result)
     if json_file is not None:
         atomic_write(json_file, json.dumps(result, indent=1).encode())

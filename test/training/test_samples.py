@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+import torch
+from rich.progress import Progress
+from small_site import make_small_site
+
+from offline_training.labels import true_targets
+from offline_training.rounds import preprocessing
+from offline_training.samples import draw_batch
+from offline_training.scenes import load_scene, voxel_truth
+from offline_training.site_evaluation import evaluate_bundle
+
+THING = np.array([False, True, True])
+
+
+@pytest.mark.parametrize(("share", "seen"), [(0.0, 6), (1.0, 0)])
+def test_a_share_of_the_crops_is_shown_without_colour(tmp_path, share, seen):
+    site = make_small_site(tmp_path / "site", train=1, val=0)
+    scene = load_scene(site.scenes()[0], preprocessing(site))
+    targets = true_targets(scene.prepared, voxel_truth(site.scenes()[0], scene.prepared), THING)
+    coloured = 0
+    for seed in range(3):
+        batch = draw_batch(
+            [scene], [targets], preprocessing(site), 2, 2, 2000, share,
+            np.random.default_rng(seed), torch.device("cpu"),
+        )  # fmt: skip
+        fine = batch.maps.levels[0].same.n_outputs
+        assert len(batch.features) == fine
+        for half in batch.features[:, 1:4].split(fine // 2):
+            coloured += int((half != 0).any()) if len(half) > 10 else 0
+    assert coloured == seen
+
+
+def test_a_bundle_can_be_scored_as_for_a_sensor_without_colours(trained_site, tiny_bundle):
+    scenes = trained_site.scenes(split="val")[:1]
+    quiet = Progress(disable=True)
+    plain = evaluate_bundle(tiny_bundle, trained_site, scenes, quiet)
+    grey = evaluate_bundle(tiny_bundle, trained_site, scenes, quiet, without_colour=True)
+    assert 0.3 < grey["miou"] != plain["miou"]
