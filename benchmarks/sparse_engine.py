@@ -127,12 +127,11 @@ def code() -> str:
     """Of the engines as they are: turns that others took are not counted."""
     root = Path(__file__).parents[1]
     core = ("native", "onnx_file", "pairs", "sparse_feeds", "voxels")
+    trained = ("export", "sparse", "unet")
     sources = [root / "otoc_ros" / "core" / f"{name}.py" for name in core]
-    sources += [root / "offline_training" / f"{name}.py" for name in ("export", "sparse", "unet")]
-    sources += [
-        *(root / "native").iterdir(),
-        *Path(__file__).parent.glob("sparse_engine_stages/*.py"),
-    ]
+    sources += [root / "offline_training" / f"{name}.py" for name in trained]
+    sources += (root / "native").iterdir()
+    sources.append(root / "benchmarks" / "sparse_engine_stages" / "engines.py")
     digest = hashlib.sha256(machine().encode())
     for source in sorted(sources):
         digest.update(source.read_bytes())

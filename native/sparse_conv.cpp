@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "pool.h"
@@ -78,6 +79,13 @@ struct WeightGradient {
 #endif
 #endif
 
+// The best version of a function for this machine.
+#ifdef OTOC_X86
+#define OTOC_BEST(call) (chosen == 2 ? avx512::call : chosen == 1 ? avx2::call : plain::call)
+#else
+#define OTOC_BEST(call) plain::call
+#endif
+
 // Below this many multiplications waking a thread costs more than it saves.
 constexpr long kWorthAThread = 500000;
 constexpr long kChannelsPerTask = 16;
@@ -101,18 +109,26 @@ long count_pairs(const int* block_start, long blocks, long offsets) {
   return pairs;
 }
 
-// [offsets, c_in, c_out] from [offsets, c_out, c_in], in squares that fit the first-level cache.
-std::vector<float> turned(const float* weight, long offsets, long c_in, long c_out, int threads) {
+// [offsets, c_in, c_out] from [offsets, c_out, c_in], for the offsets that have pairs; square by
+// square, so that both sides are read and written by whole cache lines.
+std::unique_ptr<float[]> transposed_weight(const float* weight, long offsets, long c_in,
+                                           long c_out, const int* first, const int* last,
+                                           int threads) {
   constexpr long kSide = 16;
-  std::vector<float> result(offsets * c_in * c_out);
+  std::unique_ptr<float[]> result(new float[offsets * c_in * c_out]);
   Pool::run(offsets, threads, [&](long k) {
+    if (first[k] == last[k]) return;
     const float* from = weight + k * c_in * c_out;
     float* to = &result[k * c_in * c_out];
-    for (long n0 = 0; n0 < c_out; n0 += kSide)
-      for (long c0 = 0; c0 < c_in; c0 += kSide)
-        for (long n = n0; n < std::min(n0 + kSide, c_out); ++n)
-          for (long c = c0; c < std::min(c0 + kSide, c_in); ++c)
-            to[c * c_out + n] = from[n * c_in + c];
+    for (long n = 0; n < c_out; n += kSide)
+      for (long c = 0; c < c_in; c += kSide) {
+        const long rows = std::min(kSide, c_out - n), columns = std::min(kSide, c_in - c);
+        float square[kSide][kSide];
+        for (long i = 0; i < rows; ++i)
+          for (long j = 0; j < columns; ++j) square[j][i] = from[(n + i) * c_in + c + j];
+        for (long j = 0; j < columns; ++j)
+          std::memcpy(to + (c + j) * c_out + n, square[j], sizeof(float) * rows);
+      }
   });
   return result;
 }
@@ -145,18 +161,15 @@ void otoc_convolve(const float* features, const float* weight, const float* bias
                    long block_rows, int relu, int transposed, int threads) {
   const long blocks = (n_out + block_rows - 1) / block_rows;
   threads = useful_threads(threads, count_pairs(block_start, blocks, offsets) * c_in * c_out);
-  std::vector<float> own;
+  std::unique_ptr<float[]> own;
   if (transposed) {
-    own = turned(weight, offsets, c_in, c_out, threads);
-    weight = own.data();
+    const int* last = block_start + blocks * offsets;
+    own = transposed_weight(weight, offsets, c_in, c_out, block_start, last, threads);
+    weight = own.get();
   }
   const Convolution job{features, weight,  bias,   addend,  result,      n_out,      c_in,
                         c_out,    offsets, inputs, outputs, block_start, block_rows, relu != 0};
-#ifdef OTOC_X86
-  if (chosen == 2) return avx512::convolve(job, blocks, threads);
-  if (chosen == 1) return avx2::convolve(job, blocks, threads);
-#endif
-  plain::convolve(job, blocks, threads);
+  OTOC_BEST(convolve(job, blocks, threads));
 }
 
 void otoc_weight_gradient(const float* features, const float* gradient, float* result, long n_out,
@@ -181,11 +194,7 @@ void otoc_weight_gradient(const float* features, const float* gradient, float* r
     const long end = blocks * (part + 1) / parts;
     for (long first = blocks * part / parts; first < end; first += kBlocksAtOnce) {
       const long last = std::min(first + kBlocksAtOnce, end);
-#ifdef OTOC_X86
-      if (chosen == 2) avx512::add_gradient(job, sum, first, last, channel, channels);
-      if (chosen == 1) avx2::add_gradient(job, sum, first, last, channel, channels);
-#endif
-      if (chosen == 0) plain::add_gradient(job, sum, first, last, channel, channels);
+      OTOC_BEST(add_gradient(job, sum, first, last, channel, channels));
     }
   });
   for (long part = 1; part < parts; ++part)

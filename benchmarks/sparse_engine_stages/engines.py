@@ -77,7 +77,7 @@ def forward_engines(case: Case, threads: int) -> dict[str, Callable[[], np.ndarr
 
         def through_spconv() -> np.ndarray:
             torch.set_num_threads(threads)
-            with torch.no_grad():
+            with torch.no_grad(), only_torch():
                 return network(case.features, case.rows).numpy()
 
         engines["spconv"] = through_spconv
@@ -121,19 +121,24 @@ def training_engines(case: Case, threads: int) -> dict[str, Run]:
     def ours() -> torch.Tensor:
         return case.unet(case.features, Maps.build(case.coords, case.unet.n_levels))
 
-    native_step = step(ours, case.unet)
-
-    def torch_step() -> None:
-        with only_torch():
-            native_step()
-
-    engines: dict[str, Run] = {"torch": torch_step}
+    engines = {"torch": without_kernel(step(ours, case.unet))}
     if native.library() is not None:
-        engines["native"] = native_step
+        engines["native"] = step(ours, case.unet)
     if (peer := spconv_unet()) is not None:
         network = peer(case.unet)
-        engines["spconv"] = step(lambda: network(case.features, case.rows), network.unet)
+        spconv_step = step(lambda: network(case.features, case.rows), network.unet)
+        engines["spconv"] = without_kernel(spconv_step)
     return engines
+
+
+def without_kernel(step: Run) -> Run:
+    """The step with our kernel taken away, which would compute batch norms too."""
+
+    def run() -> None:
+        with only_torch():
+            step()
+
+    return run
 
 
 def onnx_session(path: Path, threads: int) -> onnxruntime.InferenceSession:

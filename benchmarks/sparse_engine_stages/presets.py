@@ -13,13 +13,13 @@ from torch.nn import functional
 from offline_training.export import write_sparse_onnx
 from offline_training.networks import EMBEDDING, HIDDEN
 from offline_training.settings import PRESETS
-from offline_training.sparse import Maps, only_torch
+from offline_training.sparse import Maps
 from offline_training.unet import UNet, UnitLength
 from otoc_ros.core import native
 from sparse_engine_stages.cells import Plan
 from sparse_engine_stages.clocks import Turns, clock_of, median
 from sparse_engine_stages.clouds import grid, nearest, simulated_room
-from sparse_engine_stages.engines import CHANNELS, live_engines, settle
+from sparse_engine_stages.engines import CHANNELS, live_engines, settle, without_kernel
 
 CLASSES = 13
 VOXEL_SIZE = {"tiny": 0.05, "small": 0.02, "base": 0.02}
@@ -82,7 +82,7 @@ def _engines(name: str, coords: np.ndarray, threads: int, folder: Path) -> dict:
         step = _training_step(networks, features, coords, preset.levels, threads)
         if native.library() is not None:
             engines[f"{form}_native_step"] = step
-        engines[f"{form}_torch_step"] = partial(_only_torch, step)
+        engines[f"{form}_torch_step"] = without_kernel(step)
     return {key: (run, clock_of(threads)) for key, run in engines.items()}
 
 
@@ -120,8 +120,3 @@ def _training_step(
 def _all(runs: list[Callable], features: np.ndarray, coords: np.ndarray) -> None:
     for run in runs:
         run(features, coords)
-
-
-def _only_torch(step: Callable[[], None]) -> None:
-    with only_torch():
-        step()

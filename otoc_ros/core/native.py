@@ -137,7 +137,10 @@ def _check(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
 
 
 def _address(array: NDArray[Any] | None) -> int | None:
-    return None if array is None else array.ctypes.data
+    if array is None:
+        return None
+    address: int = array.__array_interface__["data"][0]  # a fifth of the time of array.ctypes
+    return address
 
 
 def _kernel() -> ctypes.CDLL:
