@@ -272,7 +272,7 @@ def identity(args: argparse.Namespace) -> dict:
     rows = []
     for number in range(1 if args.quick else 3):
         score = {name: IdentityScore() for name in names}
-        steady = {name: SteadyIdentity(len(perception.info.classes)) for name in names[:2]}
+        steady = {name: SteadyIdentity() for name in names[:2]}
         count = 40 if args.quick else 120
         path = camera_clouds(room_seed(args.seed, "val", number), "val", visit=1, count=count)
         for step, frame in enumerate(path):

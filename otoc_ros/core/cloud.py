@@ -17,7 +17,7 @@ from otoc_ros.core.voxels import mean_per_voxel, voxelize
 WIDTH = np.float32(np.sin(np.deg2rad(7.0)) ** 2)
 ALONG = np.float32(0.3)  # what a surface that contains the direction says, where one across says 1
 LEVEL_COSINE, LEVEL_SINE = np.cos(np.deg2rad(8.0)), np.sin(np.deg2rad(8.0))
-ENOUGH = 50_000  # points that tell up; more lie on the same surfaces
+ENOUGH = 35_000  # points that tell up; more lie on the same surfaces
 
 
 @dataclass(frozen=True, eq=False)

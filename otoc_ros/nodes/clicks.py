@@ -17,7 +17,7 @@ from otoc_ros.nodes.frames import Lookup, position_in
 from otoc_ros.nodes.health import Health
 from otoc_ros.nodes.outputs import Outputs
 from otoc_ros.nodes.serving import Serving
-from otoc_ros.perception import Shown
+from otoc_ros.perception import Shown, SteadyIdentity
 
 
 class Desk(NamedTuple):
@@ -25,6 +25,7 @@ class Desk(NamedTuple):
 
     serving: Serving
     outputs: Outputs
+    identity: SteadyIdentity
     lookup: Lookup | None
 
 
@@ -124,8 +125,10 @@ class Clicks:
         desk.outputs.publish_label_info(serving.perception.info, bank.classes)
         if shown is not None:
             labelled = serving.perception.label(shown.seen, bank)
+            labelled = desk.identity.again(shown.cloud, labelled, shown.labelled, shown.pose)
             lifetime = self._value("marker_lifetime")
             desk.outputs.publish(shown.header, shown.cloud, labelled, bank.classes, lifetime)
+            serving.shown.relabel(shown, labelled)
 
     def _delay(self) -> int:
         return round(float(self._value("display_delay")) * 1e9)

@@ -27,13 +27,12 @@ Lookup = Callable[[str, str, int, float], NDArray[np.float64]]
 
 def up_of_rpy(rpy: Sequence[float]) -> NDArray[np.float64]:
     """Up [3] in a sensor mounted with roll, pitch, yaw (radians, fixed axes, as in URDF)."""
-    return up_of_rotation(Rotation.from_euler("xyz", rpy))
+    return up_of_pose(Rotation.from_euler("xyz", rpy).as_matrix())
 
 
-def up_of_rotation(target_from_cloud: Rotation) -> NDArray[np.float64]:
-    """Up [3] in a cloud's frame, given its rotation into a frame whose z points up."""
-    up: NDArray[np.float64] = target_from_cloud.as_matrix()[2]
-    return up
+def up_of_pose(pose: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Up [3] in a cloud's frame, given T [3, 3] or [4, 4] into a frame whose z points up."""
+    return pose[2, :3]
 
 
 def position_in(
@@ -81,15 +80,14 @@ class TransformTree:
         self._buffer = tf2_ros.Buffer(node=node)
         self._listener = tf2_ros.TransformListener(self._buffer, node)
 
-    def up(self, header: Any, timeout: float) -> NDArray[np.float64]:
-        """Up [3] in the frame of a message's header; waits for TF at most `timeout` seconds.
+    def pose(self, header: Any, timeout: float) -> NDArray[np.float64]:
+        """T_target_cloud [4, 4] of a message's header; waits for TF at most `timeout` seconds.
 
         Raises:
             InputError: TF cannot say: never answered by the identity, which would be wrong labels.
         """
         stamp = header.stamp.sec * 10**9 + header.stamp.nanosec
-        matrix = self.lookup(self._target, header.frame_id, stamp, timeout)
-        return up_of_rotation(Rotation.from_matrix(matrix[:3, :3]))
+        return self.lookup(self._target, header.frame_id, stamp, timeout)
 
     def lookup(self, target: str, source: str, stamp: int, timeout: float) -> NDArray[np.float64]:
         """T_target_source at a stamp, see `Lookup`."""

@@ -26,7 +26,7 @@ from std_srvs.srv import Trigger
 from otoc_ros.core.errors import InputError
 from otoc_ros.core.pointcloud2 import decode_pointcloud2
 from otoc_ros.nodes.clicks import Clicks, Desk
-from otoc_ros.nodes.frames import TransformTree, up_of_rpy
+from otoc_ros.nodes.frames import TransformTree, up_of_pose, up_of_rpy
 from otoc_ros.nodes.health import ERROR, OK, Health, status_message
 from otoc_ros.nodes.messages import outline
 from otoc_ros.nodes.outputs import Outputs
@@ -43,7 +43,7 @@ from otoc_ros.nodes.parameters import (
 from otoc_ros.nodes.running import EXIT_PATIENCE, leave, spin
 from otoc_ros.nodes.serving import Serving, load
 from otoc_ros.nodes.worker import NewestFirst
-from otoc_ros.perception import Shown
+from otoc_ros.perception import Shown, SteadyIdentity
 
 DIAGNOSTICS_PERIOD = 1.0  # seconds
 STALE_STAMP = 60.0  # seconds; an older stamp is a replay and says nothing about latency
@@ -59,6 +59,7 @@ class PerceptionNode(LifecycleNode):
         declare_parameters(self)
         self.add_on_set_parameters_callback(self._check_parameters)
         self._health = Health()
+        self._identity = SteadyIdentity()  # counts on through reloads: no id is used again
         self._problem = ""
         self._setup: Setup | None = None
         self._tree: TransformTree | None = None
@@ -101,6 +102,7 @@ class PerceptionNode(LifecycleNode):
         assert self._setup is not None and self._outputs is not None
         reliable = self._setup.reliable
         self._health.reset()
+        self._identity.forget()
         self._problem = ""
         done = super().on_activate(state)  # from here on the publishers publish
         self._publish_label_info(self._serving)
@@ -206,7 +208,7 @@ class PerceptionNode(LifecycleNode):
         serving, outputs, tree = self._serving, self._outputs, self._tree
         if serving is None or outputs is None:
             return None
-        return Desk(serving, outputs, tree.lookup if tree else None)
+        return Desk(serving, outputs, self._identity, tree.lookup if tree else None)
 
     def _reload_bundle(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
         if self._serving is None:
@@ -222,6 +224,7 @@ class PerceptionNode(LifecycleNode):
             answer.message = "the node was deactivated; the bundle loads at its next activation"
             return answer
         self._serving = fresh
+        self._identity.forget()  # its objects and classes are others
         self._publish_label_info(fresh)
         answer.success = True
         answer.message = f"serving {fresh.state['bundle']}, hash {fresh.state['bundle hash']}"
@@ -258,21 +261,24 @@ class PerceptionNode(LifecycleNode):
             cloud = decode_pointcloud2(message)
             times = {"wait": (begin - received) * 1e3, "convert": _ms_since(begin)}
             kind = "no transform"
-            up = self._up(message)
+            up, pose = self._orientation(message)
             kind = "unusable points"
             seen = serving.perception.see(cloud, up)
             bank = serving.corrections.bank  # as late as can be: a click counts at once
             labelled = serving.perception.label(seen, bank)
             times |= {k: v for k, v in labelled.milliseconds.items() if k != "total"}
+            stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+            begin = perf_counter()
+            labelled = self._identity(cloud, labelled, stamp / 1e9, pose)
+            times["identity"] = _ms_since(begin)
             kind = "not published"
             begin = perf_counter()
             lifetime = self.get_parameter("marker_lifetime").value
             outputs.publish(message, cloud, labelled, bank.classes, lifetime)
-            stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
             now = self.get_clock().now().nanoseconds
             source = outline(message)
             serving.shown.add(
-                Shown(stamp, message.header.frame_id, now, cloud, seen, labelled, source)
+                Shown(stamp, message.header.frame_id, now, cloud, seen, labelled, pose, source)
             )
         except InputError as error:
             self._health.reject(kind, str(error), self.get_logger().warning)
@@ -290,12 +296,14 @@ class PerceptionNode(LifecycleNode):
         self._health.time(times)
         self._health.count("labelled")
 
-    def _up(self, message: PointCloud2) -> Any:
+    def _orientation(self, message: PointCloud2) -> tuple[Any, Any]:
+        """Up [3] in the cloud's frame, and T_target_cloud [4, 4]; None for what nobody tells."""
         if self._tree is not None:
-            return self._tree.up(message.header, self.get_parameter("tf_timeout").value)
+            pose = self._tree.pose(message.header, self.get_parameter("tf_timeout").value)
+            return up_of_pose(pose), pose
         if self._setup is not None and self._setup.sensor_rpy is not None:
-            return up_of_rpy(self._setup.sensor_rpy)
-        return None
+            return up_of_rpy(self._setup.sensor_rpy), None
+        return None, None
 
     def _up_source(self) -> str:
         if self._tree is not None and self._setup is not None:

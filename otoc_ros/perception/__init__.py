@@ -2,6 +2,7 @@
 
 from otoc_ros.perception.bank import Bank
 from otoc_ros.perception.corrections import Corrections
+from otoc_ros.perception.identity import SteadyIdentity
 from otoc_ros.perception.pipeline import (
     DetectedObject,
     LabelledCloud,
@@ -20,5 +21,6 @@ __all__ = [
     "SeenCloud",
     "Shown",
     "ShownClouds",
+    "SteadyIdentity",
     "Understanding",
 ]

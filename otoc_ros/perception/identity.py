@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
 CELL_BITS = 21  # an axis; cells are counted from the common frame's origin, either way
+LATE = 1.0  # seconds; a cloud may come that much out of order
 MOST_POINTS = 30_000  # of all objects of a cloud together; more would tell no more
 
 
@@ -44,7 +47,7 @@ class _Track:
     center: F64
     size: float
     last: float
-    votes: F64
+    votes: Counter[int]
 
 
 class SteadyIdentity:
@@ -55,15 +58,21 @@ class SteadyIdentity:
     another side, still lies within. Where nothing overlaps, the distance of the centres decides for
     tracks that the cloud before showed: a small object that is carried along. The best
     assignment of all pairs wins (Hungarian method). Ids count up, so the id of an object that is
-    gone is never given to another one.
+    gone is never given to another one. Safe to use from several threads.
     """
 
-    def __init__(self, classes: int, settings: IdentitySettings | None = None) -> None:
+    def __init__(self, settings: IdentitySettings | None = None) -> None:
         self.settings = settings or IdentitySettings()
-        self._classes = classes
+        self._lock = Lock()
         self._tracks: list[_Track] = []
         self._next_id = 1
         self._previous = -np.inf
+
+    def forget(self) -> None:
+        """Take every object of the next cloud for a new one, as after another bundle was loaded."""
+        with self._lock:
+            self._tracks.clear()
+            self._previous = -np.inf
 
     def __call__(
         self, cloud: Cloud, labelled: LabelledCloud, stamp: float, pose: F64 | None = None
@@ -72,36 +81,62 @@ class SteadyIdentity:
 
         Args:
             cloud: the N points that were labelled.
-            stamp: seconds. One that is before the last begins anew: a bag was started again.
+            stamp: seconds. Where it jumps back, all begins anew: a bag was started again.
             pose: float64 [4, 4], T_common_cloud, of a frame that does not move with the sensor;
                 None where the sensor stands still, or moves little from cloud to cloud.
         """
-        if stamp < self._previous:
-            self._tracks.clear()
-        pose = np.eye(4) if pose is None else np.asarray(pose, np.float64)
-        seen = self._observe(cloud, labelled, stamp, pose)
-        fresh = self._previous
-        self._previous = stamp
-        self._tracks = [t for t in self._tracks if stamp - t.last <= self.settings.memory]
-        ids = np.zeros(len(seen) + 1, np.int32)
-        for row, column in self._pairs(seen, fresh):
-            self._continue(self._tracks[column], seen[row], stamp)
-            ids[row + 1] = self._tracks[column].id
-        for row, track in enumerate(seen, start=1):
-            if ids[row] == 0:
-                track.id = ids[row] = self._next_id
-                self._next_id += 1
-                self._tracks.append(track)
-        return replace(
-            labelled,
-            instance=ids[labelled.instance],
-            objects=[replace(found, id=int(ids[found.id])) for found in labelled.objects],
-        )
+        with self._lock:
+            if stamp < self._previous - LATE:
+                self._tracks.clear()
+                self._previous = stamp
+            stamp = max(stamp, self._previous)
+            fresh, self._previous = self._previous, stamp
+            self._tracks = [t for t in self._tracks if stamp - t.last <= self.settings.memory]
+            seen = self._observe(cloud, labelled, stamp, pose)
+            pairs = dict(self._pairs(seen, self._tracks, fresh))
+            ids = []
+            for row, track in enumerate(seen):
+                if row in pairs:
+                    self._continue(self._tracks[pairs[row]], track, stamp)
+                    ids.append(self._tracks[pairs[row]].id)
+                else:
+                    ids.append(self._begin(track))
+        return _renamed(labelled, ids)
+
+    def again(
+        self, cloud: Cloud, labelled: LabelledCloud, before: LabelledCloud, pose: F64 | None = None
+    ) -> LabelledCloud:
+        """Labels that an earlier cloud got later, under the ids that it was shown with.
+
+        Its objects have the ids of those that they share most points with; what was no object then
+        gets a new id, by which the following clouds know it. No track moves back in time.
+
+        Args:
+            cloud, pose: as for a call. labelled: its labels now.
+            before: its labels when it was shown.
+        """
+        ids = [0] * len(labelled.objects)
+        shared = _shared_points(labelled, before)
+        for row, column in zip(*linear_sum_assignment(-shared), strict=True):
+            if shared[row, column] > 0:
+                ids[row] = before.objects[column].id
+        with self._lock:
+            seen = self._observe(cloud, labelled, self._previous, pose)
+            for row, track in enumerate(seen):
+                if ids[row] == 0:
+                    ids[row] = self._begin(track)
+        return _renamed(labelled, ids)
+
+    def _begin(self, track: _Track) -> int:
+        track.id, self._next_id = self._next_id, self._next_id + 1
+        self._tracks.append(track)
+        return track.id
 
     def _observe(
-        self, cloud: Cloud, labelled: LabelledCloud, stamp: float, pose: F64
+        self, cloud: Cloud, labelled: LabelledCloud, stamp: float, pose: F64 | None
     ) -> list[_Track]:
         """The objects of a cloud as tracks without an id, in the order of their numbers."""
+        pose = np.eye(4) if pose is None else np.asarray(pose, np.float64)
         rows = np.flatnonzero(labelled.instance > 0)
         rows = rows[:: len(rows) // MOST_POINTS + 1]
         points = cloud.xyz[rows].astype(np.float64) @ pose[:3, :3].T + pose[:3, 3]
@@ -113,26 +148,34 @@ class SteadyIdentity:
         for row, found in enumerate(labelled.objects):
             mine = order[ends[row] : ends[row + 1]]
             own = np.unique(cells[mine])
-            votes = np.zeros(self._classes)
-            votes[found.class_id] = found.score
             center = pose[:3, :3] @ found.box.center + pose[:3, 3]
             size = float(np.linalg.norm(found.box.extent))
+            votes = Counter({found.class_id: found.score})
             seen.append(_Track(0, own, np.full(len(own), stamp), center, size, stamp, votes))
         return seen
 
-    def _pairs(self, seen: list[_Track], fresh: float) -> list[tuple[int, int]]:
-        if not seen or not self._tracks:
+    def _pairs(
+        self, seen: list[_Track], tracks: list[_Track], fresh: float
+    ) -> list[tuple[int, int]]:
+        if not seen or not tracks:
             return []
-        likeness = np.array([[self._likeness(a, b, fresh) for b in self._tracks] for a in seen])
+        apart = np.linalg.norm(
+            np.array([each.center for each in seen])[:, None] - [each.center for each in tracks],
+            axis=2,
+        )
+        sizes = np.array([each.size for each in seen])[:, None] + [each.size for each in tracks]
+        likeness = np.zeros(apart.shape)
+        for row, column in np.argwhere(apart <= sizes).tolist():
+            one, other = seen[row], tracks[column]
+            likeness[row, column] = self._likeness(one, other, apart[row, column], fresh)
         rows, columns = linear_sum_assignment(-likeness)
         enough = likeness[rows, columns] >= self.settings.least
         return list(zip(rows[enough].tolist(), columns[enough].tolist(), strict=True))
 
-    def _likeness(self, seen: _Track, track: _Track, fresh: float) -> float:
-        """0..1; `fresh` is the time of the cloud before."""
+    def _likeness(self, seen: _Track, track: _Track, distance: float, fresh: float) -> float:
+        """0..1, of two whose centres lie at a distance; `fresh` is the time of the cloud before."""
         settings = self.settings
-        distance = float(np.linalg.norm(seen.center - track.center))
-        if distance > seen.size + track.size or not len(seen.cells) or not len(track.cells):
+        if not len(seen.cells) or not len(track.cells):
             return 0.0
         common = len(np.intersect1d(seen.cells, track.cells, assume_unique=True))
         # The first share is 1 for a part of the object, the second prefers the larger of two parts.
@@ -141,8 +184,8 @@ class SteadyIdentity:
         if likeness == 0 and track.last == fresh:
             farthest = max(settings.reach * (seen.size + track.size) / 2, 1e-9)
             likeness = max(0.0, 0.5 * (1 - distance / farthest))
-        same = seen.votes.argmax() == track.votes.argmax()
-        return likeness * (1.0 if same else settings.other_class)
+        (one, _), (other, _) = seen.votes.most_common(1)[0], track.votes.most_common(1)[0]
+        return likeness * (1.0 if one == other else settings.other_class)
 
     def _continue(self, track: _Track, seen: _Track, stamp: float) -> None:
         """Add what a cloud showed of an object to what is known of it."""
@@ -154,7 +197,28 @@ class SteadyIdentity:
         order = np.argsort(cells)
         track.cells, track.seen_at = cells[order], seen_at[order]
         track.center, track.size, track.last = seen.center, seen.size, stamp
-        track.votes += seen.votes
+        track.votes.update(seen.votes)
+
+
+def _renamed(labelled: LabelledCloud, ids: list[int]) -> LabelledCloud:
+    """The labels with object 1, 2, … under the ids given."""
+    name = np.array([0, *ids], np.int32)
+    return replace(
+        labelled,
+        instance=name[labelled.instance],
+        objects=[replace(found, id=int(name[found.id])) for found in labelled.objects],
+    )
+
+
+def _shared_points(labelled: LabelledCloud, before: LabelledCloud) -> I64:
+    """Points that objects of the same cloud have in common: int64 [K, L]."""
+    column = {found.id: number for number, found in enumerate(before.objects, start=1)}
+    ids, of_point = np.unique(before.instance, return_inverse=True)
+    columns = np.array([column.get(int(each), 0) for each in ids])[of_point]
+    shape = len(labelled.objects) + 1, len(before.objects) + 1
+    shared = np.zeros(shape, np.int64)
+    np.add.at(shared, (labelled.instance, columns), 1)
+    return shared[1:, 1:]
 
 
 def _cells(points: F64, edge: float) -> I64:

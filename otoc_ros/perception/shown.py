@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ class Shown:
         stamp: of its header, nanoseconds. frame: of its header.
         time: when it was published, nanoseconds of the clock that clicks are stamped with.
         cloud: N points. seen, labelled: what the pipeline made of it.
+        pose: float64 [4, 4], into the frame in which objects are followed; None: its own.
         header: whatever is needed to publish it again.
     """
 
@@ -36,6 +38,7 @@ class Shown:
     cloud: Cloud
     seen: SeenCloud
     labelled: LabelledCloud
+    pose: NDArray[np.float64] | None = None
     header: object = None
 
 
@@ -44,10 +47,20 @@ class ShownClouds:
 
     def __init__(self) -> None:
         self._clouds: deque[Shown] = deque(maxlen=KEPT)
+        self._lock = Lock()  # clouds come in one thread, clicks in another
 
     def add(self, shown: Shown) -> None:
         """Keep a cloud, and let the oldest one go."""
-        self._clouds.append(shown)
+        with self._lock:
+            self._clouds.append(shown)
+
+    def relabel(self, shown: Shown, labelled: LabelledCloud) -> None:
+        """A cloud that is kept was shown again with other labels."""
+        with self._lock:
+            for place, kept in enumerate(self._clouds):
+                if kept is shown:
+                    self._clouds[place] = replace(shown, labelled=labelled)
+                    return
 
     def last(self) -> Shown | None:
         """The last cloud that was shown, if any was."""
@@ -76,7 +89,9 @@ class ShownClouds:
         Raises:
             InputError: the click was made before any of the clouds that are kept was shown.
         """
-        newest, clouds = self.newest(), list(self._clouds)
+        newest = self.newest()
+        with self._lock:
+            clouds = list(self._clouds)
         if stamp == 0:
             return newest
         of_that_stamp = [shown for shown in clouds if shown.stamp == stamp]

@@ -6,7 +6,7 @@ from geometry_msgs.msg import PointStamped
 from scipy.spatial.transform import Rotation
 
 from otoc_ros.core.errors import InputError
-from otoc_ros.nodes.frames import position_in, up_of_rotation, up_of_rpy
+from otoc_ros.nodes.frames import position_in, up_of_pose, up_of_rpy
 
 
 def test_up_of_mounted_sensors() -> None:
@@ -26,7 +26,7 @@ def test_rotations_agree_with_tf_transformations() -> None:
         expected = tf.quaternion_matrix(quaternion)[2, :3]
         np.testing.assert_allclose(up_of_rpy(rpy), expected, atol=1e-9)
         np.testing.assert_allclose(
-            up_of_rotation(Rotation.from_quat(quaternion)), expected, atol=1e-9
+            up_of_pose(Rotation.from_quat(quaternion).as_matrix()), expected, atol=1e-9
         )
 
 

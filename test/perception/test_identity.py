@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,14 +47,14 @@ def follow(identity, *clouds, step=0.2, start=0.0):
 
 def test_objects_keep_their_ids_when_their_order_changes():
     one, two = (cube((0, 0, 0)), CUP), (cube((1, 0, 0)), CUP)
-    first, second = follow(SteadyIdentity(2), [one, two], [two, one])
+    first, second = follow(SteadyIdentity(), [one, two], [two, one])
     assert first == second[::-1]
 
 
 def test_a_view_of_a_part_is_the_same_object_and_a_fragment_does_not_take_its_id():
     whole = cube((0, 0, 0))
     left, right = whole[whole[:, 0] < 0.1], whole[whole[:, 0] >= 0.1]
-    identity = SteadyIdentity(2)
+    identity = SteadyIdentity()
     ids = follow(identity, [(whole, CUP)], [(left, CUP)], [(right, CUP)], [(whole, CUP)])
     assert ids == [[1]] * 4
     large, speck = whole[whole[:, 2] < 0.15], whole[whole[:, 2] >= 0.15]
@@ -61,13 +63,13 @@ def test_a_view_of_a_part_is_the_same_object_and_a_fragment_does_not_take_its_id
 
 def test_a_small_object_that_is_carried_along_keeps_its_id():
     way = [[(cube((0.06 * k, 0, 0), edge=0.05), CUP)] for k in range(6)]
-    assert follow(SteadyIdentity(2), *way) == [[1]] * 6
-    strict = SteadyIdentity(2, IdentitySettings(reach=0))
+    assert follow(SteadyIdentity(), *way) == [[1]] * 6
+    strict = SteadyIdentity(IdentitySettings(reach=0))
     assert follow(strict, *way)[-1] != [1]
 
 
 def test_an_object_that_comes_back_is_known_and_its_id_was_not_given_away():
-    identity = SteadyIdentity(2)
+    identity = SteadyIdentity()
     here, there = (cube((0, 0, 0)), CUP), (cube((2, 0, 0)), CUP)
     assert follow(identity, [here], [], []) == [[1], [], []]
     assert follow(identity, [there], [here, there], start=30.0) == [[2], [1, 2]]
@@ -76,7 +78,7 @@ def test_an_object_that_comes_back_is_known_and_its_id_was_not_given_away():
 
 
 def test_of_two_objects_at_one_place_the_class_decides():
-    identity = SteadyIdentity(2)
+    identity = SteadyIdentity()
     follow(identity, [(cube((0, 0, 0)), CUP), (cube((0.1, 0, 0)), BOX)])
     ids = follow(identity, [(cube((0.1, 0, 0)), CUP), (cube((0, 0, 0)), BOX)], start=0.2)
     assert ids in ([[1, 2]], [[2, 1]])
@@ -85,7 +87,7 @@ def test_of_two_objects_at_one_place_the_class_decides():
 
 
 def test_poses_let_a_moving_camera_know_what_stands_still():
-    identity = SteadyIdentity(2)
+    identity = SteadyIdentity()
     world = cube((2, 0, 0))
     for number, turn in enumerate(np.linspace(0, 2, 9)):
         pose = np.eye(4)
@@ -98,7 +100,7 @@ def test_poses_let_a_moving_camera_know_what_stands_still():
 
 
 def test_a_bag_that_starts_again_begins_anew_without_using_ids_again():
-    identity = SteadyIdentity(2)
+    identity = SteadyIdentity()
     here = [(cube((0, 0, 0)), CUP)]
     assert follow(identity, here, start=10.0) == [[1]]
     assert follow(identity, here, start=0.0) == [[2]]
@@ -107,4 +109,35 @@ def test_a_bag_that_starts_again_begins_anew_without_using_ids_again():
 @pytest.mark.parametrize("count", [0, 1])
 def test_empty_clouds(count):
     cloud, labelled = seen(*[(cube((0, 0, 0)), CUP)] * count)
-    assert len(SteadyIdentity(2)(cloud, labelled, 0.0).objects) == count
+    assert len(SteadyIdentity()(cloud, labelled, 0.0).objects) == count
+
+
+def test_a_cloud_shown_again_has_its_ids_and_moves_no_track():
+    identity = SteadyIdentity()
+    one, two, new = cube((0, 0, 0)), cube((1, 0, 0)), cube((2, 0, 0))
+    cloud, labelled = seen((one, CUP), (two, CUP), (new, CUP))
+    nothing = labelled.instance * (labelled.instance < 3)
+    first = replace(labelled, instance=nothing, objects=labelled.objects[:2])
+    shown = identity(cloud, first, 0.0)
+    follow(identity, [(one, CUP), (two, CUP)], start=5.0)
+    # A click has changed classes, the order of the objects, and found a third one.
+    order = np.array([0, 2, 1, 3], np.int32)
+    objects = [replace(each, id=int(order[each.id]), class_id=BOX) for each in labelled.objects]
+    clicked = replace(
+        labelled, instance=order[labelled.instance], objects=sorted(objects, key=lambda o: o.id)
+    )
+    again = identity.again(cloud, clicked, shown)
+    assert [each.id for each in again.objects] == [2, 1, 3]
+    assert (again.instance == labelled.instance).all()
+    # Once more the same, and the next clouds know the third object.
+    assert [o.id for o in identity.again(cloud, clicked, again).objects] == [2, 1, 3]
+    assert follow(identity, [(new, BOX), (two, BOX), (one, CUP)], start=5.2) == [[3, 2, 1]]
+
+
+def test_a_cloud_that_comes_late_changes_no_ids_and_other_classes_do_not_matter():
+    identity = SteadyIdentity()
+    here = [(cube((0, 0, 0)), 70)]  # a class that was added while driving
+    assert follow(identity, here, start=10.0) == [[1]]
+    assert follow(identity, here, start=9.5) == [[1]]
+    identity.forget()
+    assert follow(identity, here, start=9.0) == [[2]]
