@@ -95,6 +95,23 @@ def test_middle_and_border(site: Site, scene: Scene) -> None:
     assert len(np.unique(border, axis=0)) > 6
 
 
+def test_a_hand_that_misses_aims_again(site: Site) -> None:
+    """A wall whose middle is hidden: what is nearest to the middle is its rim there."""
+    rng = np.random.default_rng(0)
+    angle, radius = rng.uniform(0, 2 * np.pi, 8_000), np.sqrt(rng.uniform(0.3**2, 1, 8_000))
+    ring = np.column_stack([np.zeros(8_000), radius * np.cos(angle), radius * np.sin(angle)])
+    truth = Truth(np.zeros(8_000, int), np.zeros(8_000, int))
+    scene = site.add_scene("ring", Cloud(ring), truth=truth)
+    clicked = [
+        np.linalg.norm(click.position)
+        for seed in range(40)
+        for click in simulate_clicks(scene, site.config, scene_rng(seed, "ring"))
+    ]
+    assert len(clicked) == 40
+    assert 0.35 < np.median(clicked) < 0.65
+    assert np.mean(np.array(clicked) < 0.32) < 0.25
+
+
 def test_share_of_wrong_clicks(site: Site, scene: Scene) -> None:
     right = wrong = 0
     for seed in range(15):
