@@ -105,7 +105,7 @@ def trained(site: Site, args: argparse.Namespace) -> Path:
     """The site's bundle; a training that was cut off goes on."""
     chosen = preset("tiny").model_copy(update={"seed": args.seed})
     if args.quick:
-        chosen = chosen.model_copy(update={"steps": 200, "rounds": 3})
+        chosen = chosen.model_copy(update={"steps": 150, "rounds": 3})
     if finished_rounds(site) < chosen.rounds:
         begun = (site.path / "rounds" / "training.json").exists()
         with Progress() as progress:

@@ -10,7 +10,7 @@ from efficiency.bootstrap import miou
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from offline_training.beliefs import believe, network_scores
+from offline_training.beliefs import believe, network_scores, propagated
 from offline_training.checkpoint import load_networks
 from offline_training.labels import clicked_labels
 from offline_training.scenes import TrainingScene, majority
@@ -56,6 +56,9 @@ class Trained:
         if alone:
             return prepared.to_points(self._unet(prepared), fill=-1)
         scores = network_scores(self.networks.theta, self.networks.relation, prepared, CPU)
+        if self.networks.transformer is not None:
+            bank = self.networks.relation.bank
+            scores = propagated(self.networks.transformer, bank, scores)
         nobody = clicked_labels((), prepared.n_supervoxels)
         scene = TrainingScene("", prepared, (), ())
         belief = believe(scene, scores, nobody, None, self.settings.propagation)

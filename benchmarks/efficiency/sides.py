@@ -56,6 +56,7 @@ PARTS = {
     "graph": Side("(c) rounds with the graph, no relation net", {"reach": False}, NO_RELATION),
     "relation": Side("(d) rounds, graph and relation net", {"reach": False}),
     "no_graph": Side("ours without the graph", {}, NO_GRAPH),
+    "transformer": Side("(e) ours, transformer in place of the graph", {}, {"kind": "transformer"}),
 }
 CLICKS = {
     f"clicks_{count}": Side(f"{count} clicks an object", clicks=count) for count in (2, 4, 8)

@@ -5,6 +5,7 @@ from rich.progress import Progress
 from small_site import make_small_site
 from torch.nn import functional
 
+from offline_training import self_training
 from offline_training.beliefs import believe, network_scores, propagated
 from offline_training.bundle import export_bundle
 from offline_training.checkpoint import load_networks
@@ -22,7 +23,9 @@ from offline_training.self_training import (
 )
 from offline_training.settings import preset
 from offline_training.transformer import TransformerPropagation
+from otoc_ros.cli import main
 from otoc_ros.core.confidence import tempered
+from otoc_ros.core.errors import InputError
 from otoc_ros.perception import Perception
 
 CPU = torch.device("cpu")
@@ -108,3 +111,20 @@ def test_the_live_pipeline_runs_the_transformer_that_was_trained(transformer_sit
 def test_the_graph_has_no_transformer(transformer_site):
     assert Networks.fresh(transformer_site, QUICK, CPU).transformer is None
     assert round_metrics(transformer_site, 0)["losses"]["propagation"] > 0
+
+
+@pytest.mark.parametrize("kind", ["graph", "transformer"])
+def test_the_command_line_chooses_what_propagates(tmp_path, monkeypatch, kind):
+    site = make_small_site(tmp_path / "site", train=1, val=0)
+    chosen = []
+
+    def refuse(site, settings, device, progress, *, resume):
+        chosen.append(settings.propagation.kind)
+        raise InputError("enough is known")
+
+    monkeypatch.setattr(self_training, "train_site", refuse)
+    given = [] if kind == "graph" else ["--propagation", kind]
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", str(site.path), "--preset", "tiny", *given])
+    assert stopped.value.code == 2
+    assert chosen == [kind]
