@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime
 
 from otoc_ros.core.cloud import Cloud
+from otoc_ros.core.pointcloud2 import warm_up
 from otoc_ros.nodes.messages import bundle_hash
 from otoc_ros.perception import Corrections, Perception, ShownClouds
 
@@ -65,6 +66,7 @@ def load(
     usable = [name for name in dict.fromkeys([*providers, FALLBACK]) if name in installed]
     perception = Perception(path, providers=usable, threads=threads, prefer_native=native_kernel)
     perception(_doll_house())
+    warm_up()
     hashed = bundle_hash(perception.info)
     size = perception.preprocessing.voxel_size
     corrections = Corrections(perception.untaught, hashed, banks, site, size)
