@@ -157,6 +157,14 @@ def encode_colours(
     return points
 
 
+def warm_up() -> None:
+    """Compile what reads and writes messages, before the first live cloud waits for it."""
+    rows = np.zeros(1, np.int32)
+    xyz, rgb = np.zeros((1, 3), np.float32), np.zeros((1, 3), np.uint8)
+    encode_labels(xyz, rgb, rows - 1, rows, np.zeros(1, np.float32))
+    _unpack(_packed(rgb), rgb)
+
+
 def fields_of(layout: np.dtype[Any]) -> tuple[Field, ...]:
     """What a message declares for points of a structured dtype; `rgb` is FLOAT32 by convention."""
     found = []

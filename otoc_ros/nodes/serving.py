@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime
 
 from otoc_ros.core.cloud import Cloud
+from otoc_ros.core.pointcloud2 import warm_up
 from otoc_ros.nodes.messages import bundle_hash
 from otoc_ros.perception import Corrections, Perception, ShownClouds
 
@@ -73,6 +74,7 @@ def load(
         leave_unknown=leave_unknown,
     )
     perception(_doll_house())
+    warm_up()
     hashed = bundle_hash(perception.info)
     size = perception.preprocessing.voxel_size
     corrections = Corrections(perception.untaught, hashed, banks, site, size)

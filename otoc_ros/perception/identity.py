@@ -31,6 +31,7 @@ class IdentitySettings(BaseModel):
     memory: float = Field(default=60.0, gt=0, description="seconds a lost object is waited for")
     least: float = Field(default=0.2, ge=0, le=1, description="likeness below which it is another")
     other_class: float = Field(default=0.5, ge=0, le=1, description="factor where classes differ")
+    behind: float = Field(default=0.5, ge=0, le=1, description="likeness of one within the other")
     reach: float = Field(
         default=2.0, ge=0, description="how far a centre moves between clouds, in diagonals"
     )
@@ -38,12 +39,14 @@ class IdentitySettings(BaseModel):
 
 @dataclass(eq=False)
 class _Track:
-    """An object: where it was seen (cells int64 [K], sorted, and when each was seen last), its box
-    in the common frame, and the scores that each class collected."""
+    """An object in the common frame: where it was seen (cells int64 [K], sorted, when each was seen
+    last, and the corners of what spans them, float64 [2, 3]), the centre and the diagonal of its
+    box in the last view, and the scores that each class collected."""
 
     id: int
     cells: I64
     seen_at: F64
+    span: F64
     center: F64
     size: float
     last: float
@@ -148,10 +151,12 @@ class SteadyIdentity:
         for row, found in enumerate(labelled.objects):
             mine = order[ends[row] : ends[row + 1]]
             own = np.unique(cells[mine])
+            span = np.array([points[mine].min(axis=0), points[mine].max(axis=0)])
             center = pose[:3, :3] @ found.box.center + pose[:3, 3]
             size = float(np.linalg.norm(found.box.extent))
             votes = Counter({found.class_id: found.score})
-            seen.append(_Track(0, own, np.full(len(own), stamp), center, size, stamp, votes))
+            times = np.full(len(own), stamp)
+            seen.append(_Track(0, own, times, span, center, size, stamp, votes))
         return seen
 
     def _pairs(
@@ -159,43 +164,58 @@ class SteadyIdentity:
     ) -> list[tuple[int, int]]:
         if not seen or not tracks:
             return []
-        apart = np.linalg.norm(
-            np.array([each.center for each in seen])[:, None] - [each.center for each in tracks],
-            axis=2,
-        )
-        sizes = np.array([each.size for each in seen])[:, None] + [each.size for each in tracks]
-        likeness = np.zeros(apart.shape)
-        for row, column in np.argwhere(apart <= sizes).tolist():
-            one, other = seen[row], tracks[column]
-            likeness[row, column] = self._likeness(one, other, apart[row, column], fresh)
+        likeness = self._likeness(seen, tracks, fresh)
         rows, columns = linear_sum_assignment(-likeness)
         enough = likeness[rows, columns] >= self.settings.least
         return list(zip(rows[enough].tolist(), columns[enough].tolist(), strict=True))
 
-    def _likeness(self, seen: _Track, track: _Track, distance: float, fresh: float) -> float:
-        """0..1, of two whose centres lie at a distance; `fresh` is the time of the cloud before."""
+    def _likeness(self, seen: list[_Track], tracks: list[_Track], fresh: float) -> F64:
+        """0..1, float64 [K, L]; `fresh` is the time of the cloud before."""
         settings = self.settings
-        if not len(seen.cells) or not len(track.cells):
-            return 0.0
-        common = len(np.intersect1d(seen.cells, track.cells, assume_unique=True))
-        # The first share is 1 for a part of the object, the second prefers the larger of two parts.
-        shares = common / min(len(seen.cells), len(track.cells)), common / len(track.cells)
-        likeness = sum(shares) / 2
-        if likeness == 0 and track.last == fresh:
-            farthest = max(settings.reach * (seen.size + track.size) / 2, 1e-9)
-            likeness = max(0.0, 0.5 * (1 - distance / farthest))
-        (one, _), (other, _) = seen.votes.most_common(1)[0], track.votes.most_common(1)[0]
-        return likeness * (1.0 if one == other else settings.other_class)
+        likeness = settings.behind * self._overlap(seen, tracks)
+        # The distance of centres, for what moved since the cloud before.
+        apart = np.array([each.center for each in seen])[:, None] - [t.center for t in tracks]
+        sizes = np.array([each.size for each in seen])[:, None] + [t.size for t in tracks]
+        near = 1 - np.linalg.norm(apart, axis=2) / np.maximum(settings.reach * sizes / 2, 1e-9)
+        near[:, [track.last != fresh for track in tracks]] = 0
+        carried = np.maximum(near / 2, likeness)
+        for row, column in np.argwhere(likeness > 0).tolist():
+            one, other = seen[row].cells, tracks[column].cells
+            common = len(np.intersect1d(one, other, assume_unique=True))
+            if common:
+                # The first share is 1 for a part of the object, the second prefers the larger of
+                # two parts. From behind, no cell that was seen from the front is seen again.
+                shares = common / min(len(one), len(other)), common / len(other)
+                carried[row, column] = max(sum(shares) / 2, likeness[row, column])
+        names = np.array([each.votes.most_common(1)[0][0] for each in seen])[:, None]
+        same = names == [track.votes.most_common(1)[0][0] for track in tracks]
+        result: F64 = carried * np.where(same, 1.0, settings.other_class)
+        return result
+
+    def _overlap(self, seen: list[_Track], tracks: list[_Track]) -> F64:
+        """Shared volume of spans, each a cell wider, as a share of the smaller: float64 [K, L]."""
+        half = self.settings.cell / 2
+        one = np.array([each.span for each in seen])[:, None]
+        other = np.array([each.span for each in tracks])[None]
+        low = np.maximum(one[..., 0, :], other[..., 0, :]) - half
+        high = np.minimum(one[..., 1, :], other[..., 1, :]) + half
+        shared = np.maximum(high - low, 0).prod(axis=-1)
+        volumes = [(each[..., 1, :] - each[..., 0, :] + 2 * half).prod(-1) for each in (one, other)]
+        share: F64 = shared / np.minimum(*volumes)
+        return share
 
     def _continue(self, track: _Track, seen: _Track, stamp: float) -> None:
         """Add what a cloud showed of an object to what is known of it."""
+        # Where it overlaps nothing of old the object was moved, and its old place is free.
+        stays = self._overlap([seen], [track]).any()
         again = np.isin(track.cells, seen.cells, assume_unique=True)
-        # Where nothing was seen again the object was moved, and its old place is free.
-        old = ~again & again.any() & (stamp - track.seen_at <= self.settings.memory)
+        old = ~again & stays & (stamp - track.seen_at <= self.settings.memory)
         cells = np.concatenate([track.cells[old], seen.cells])
         seen_at = np.concatenate([track.seen_at[old], seen.seen_at])
         order = np.argsort(cells)
         track.cells, track.seen_at = cells[order], seen_at[order]
+        spans = np.stack([track.span, seen.span]) if stays else seen.span[None]
+        track.span = np.stack([spans[:, 0].min(axis=0), spans[:, 1].max(axis=0)])
         track.center, track.size, track.last = seen.center, seen.size, stamp
         track.votes.update(seen.votes)
 

@@ -96,6 +96,40 @@ def test_every_cloud_of_a_bag_is_labelled(
     assert values["bundle hash"] == info["bundle_hash"]
 
 
+def test_objects_keep_their_ids_and_no_id_is_given_away(serving: Process, probe: Probe) -> None:
+    whole = scene()
+
+    def show(cloud: Cloud) -> tuple[Any, dict[int, tuple[float, float, float]]]:
+        """Instances of the points, and the colour of each marker by id."""
+        message = as_message(cloud)
+        message.header.frame_id = f"camera_{len(probe.labels)}"
+        probe.publish(message)
+
+        def answers() -> Any:
+            labels = [each for each in probe.labels if each.header == message.header]
+            marked = [each for each in probe.markers if each.markers[0].header == message.header]
+            return (labels[0], marked[0]) if labels and marked else None
+
+        labels, marked = probe.wait(answers, "labels and markers")
+        boxes = [marker for marker in marked.markers if marker.ns == "box"]
+        colours = {box.id: (box.color.r, box.color.g, box.color.b) for box in boxes}
+        return label_points(labels)["instance"], colours
+
+    instance, colours = show(whole)
+    assert len(colours) >= 2 and set(colours) == set(instance.tolist()) - {0}
+    gone = min(colours)
+    hidden = whole.xyz.copy()
+    hidden[instance == gone] = np.nan
+    left = show(Cloud(hidden, whole.rgb))[1]
+    # Numbered anew in each cloud, every object that is left would now have another's id.
+    assert set(colours) - {gone} <= set(left) and gone not in left
+    back = show(whole)[1]
+    assert back == colours
+    assert probe.trigger("reload_bundle").success
+    assert not set(show(whole)[1]) & (set(colours) | set(left))
+    assert "identity mean [ms]" in probe.status()[2]
+
+
 def test_the_recorded_bag_is_labelled(
     serving: Process, start: Any, probe: Probe, recordings: Path
 ) -> None:

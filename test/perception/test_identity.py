@@ -61,6 +61,15 @@ def test_a_view_of_a_part_is_the_same_object_and_a_fragment_does_not_take_its_id
     assert follow(identity, [(speck, CUP), (large, CUP)], start=1.0)[0][1] == 1
 
 
+def test_an_object_seen_from_behind_is_the_same_though_no_surface_is_seen_again():
+    whole = cube((0, 0, 0), edge=0.3)
+    front = whole[(whole[:, 0] < 0.01) | (whole[:, 2] < 0.05)]
+    back = whole[(whole[:, 0] > 0.25) & (whole[:, 2] > 0.12)]
+    assert follow(SteadyIdentity(), [(front, CUP)], [], [(back, CUP)]) == [[1], [], [1]]
+    beside = back + np.float32([0.2, 0, 0])
+    assert follow(SteadyIdentity(), [(front, CUP)], [], [(beside, CUP)]) == [[1], [], [2]]
+
+
 def test_a_small_object_that_is_carried_along_keeps_its_id():
     way = [[(cube((0.06 * k, 0, 0), edge=0.05), CUP)] for k in range(6)]
     assert follow(SteadyIdentity(), *way) == [[1]] * 6
