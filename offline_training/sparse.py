@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from offline_training.spconv_engine import pair_table, spconv_convolve, spconv_function
 from otoc_ros.core import native
 from otoc_ros.core.compiled import compiled
 from otoc_ros.core.pairs import PairList, coarser_level_pairs, same_level_pairs
@@ -52,6 +53,12 @@ class Pairs:
         order, starts = _group_by_row(self.list.outputs, self.n_outputs)
         device = self.outputs.device
         return torch.from_numpy(order).to(device), torch.from_numpy(starts).to(device)
+
+    @cached_property
+    def table(self) -> tuple[Tensor, Tensor]:
+        """The pairs as spconv holds them; see `pair_table`."""
+        offsets = len(self.list.offset_start) - 1
+        return pair_table(self.inputs, self.outputs, self.slices, offsets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +136,8 @@ class UpConv(SparseConv):
 def convolve(features: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
     """Sum of `features[i] @ weight[k]` over the pairs of each output row.
 
-    Float32 on a CPU is computed by the C++ kernel where it was built, everything else by PyTorch.
+    Float32 on a CPU is computed by the C++ kernel where it was built, on CUDA by spconv where it is
+    installed, everything else by PyTorch.
 
     Args:
         features: float [pairs.n_inputs, C_in].
@@ -138,6 +146,8 @@ def convolve(features: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
     Returns:
         float [pairs.n_outputs, C_out].
     """
+    if features.is_cuda and _engine != "torch" and spconv_function() is not None:
+        return spconv_convolve(features, weight, *pairs.table, pairs.n_outputs)
     on_cpu = features.device.type == "cpu" and features.dtype == weight.dtype == torch.float32
     native_here = on_cpu and _engine != "torch" and native.library() is not None
     function = _NativeConvolution if native_here else _TorchConvolution
@@ -146,7 +156,7 @@ def convolve(features: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
 
 @contextmanager
 def only_torch() -> Iterator[None]:
-    """Compute with PyTorch inside the block also where the C++ kernel was built (to compare)."""
+    """Compute with PyTorch inside the block, whatever else is there (to compare)."""
     global _engine
     before, _engine = _engine, "torch"
     try:
