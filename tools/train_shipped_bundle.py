@@ -22,7 +22,7 @@ VOXEL_SIZE = 0.08  # metres
 # One level less than `tiny`: under 5 MB with weights of 8 bits. The truth of simulated rooms costs
 # nobody a click.
 SETTINGS = preset("tiny").model_copy(
-    update={"levels": 4, "rounds": 2, "steps": 600, "labels": "full"}
+    update={"levels": 4, "rounds": 2, "steps": 1000, "labels": "full"}
 )
 
 
