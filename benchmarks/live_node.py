@@ -36,7 +36,7 @@ from otoc_ros.site.readers import read_cloud
 VOXEL_SIZE = 0.02
 USUAL_VOXELS = 20_000  # of a view of a room at 2 cm
 STEPS = 20
-BOOKKEEPING = ("wait", "convert", "align", "labels", "publish")
+BOOKKEEPING = ("wait", "convert", "align", "labels", "identity", "publish")
 
 
 def main() -> None:
