@@ -119,9 +119,10 @@ class Probe(Node):
         return self.call(Trigger, service, Trigger.Request())
 
     def status(self) -> tuple[int, str, dict[str, str]]:
-        """Level, message and values of the newest diagnostics, which are waited for."""
+        """Level, message and values of diagnostics that were made after this was called."""
         seen = len(self.diagnostics)
-        self.wait(lambda: len(self.diagnostics) > seen, "diagnostics")
+        # The first to come may have been under way.
+        self.wait(lambda: len(self.diagnostics) > seen + 1, "diagnostics")
         status = self.diagnostics[-1].status[0]
         return status.level[0], status.message, {pair.key: pair.value for pair in status.values}
 
