@@ -55,6 +55,7 @@ class Desk:
         self._pages: dict[int, Page] = {}
         self._lock = threading.Lock()
         self._background = ThreadPoolExecutor(1, "super-voxels")
+        self._pickers = ThreadPoolExecutor(1, "pickers")
         self._surveyor = ThreadPoolExecutor(1, "survey")
 
     def scan(self, name: str) -> Scan:
@@ -72,6 +73,7 @@ class Desk:
                     self.record.site.config.voxel_size,
                     self._background,
                     self.helper,
+                    self._pickers,
                 )
                 self._scans[name] = scan
                 self._remember(name, scan.segments)

@@ -93,9 +93,7 @@ class Page:
     def _bind(self) -> None:
         scene = self.client.scene
         for modifier in (None, "shift", "cmd/ctrl", "alt"):
-            scene.on_click(modifier=modifier)(
-                lambda event: self.act(self.click, event, time.monotonic())
-            )
+            scene.on_click(modifier=modifier)(self._hit)
         self.client.camera.on_update(lambda _: self.labeller.sign(time.monotonic()))
         self.on_key("Undo", "Z", self.undo, "cmd/ctrl")
         self.on_key("Redo", "Y", self.redo, "cmd/ctrl")
@@ -138,11 +136,19 @@ class Page:
         else:
             self.open_scene(name)
 
-    def click(self, event: viser.SceneClickEvent, now: float) -> None:
-        scan = self.stage.scan
-        if scan is None:
-            return
-        row = scan.picker.result().pick(event.ray_origin, event.ray_direction, self.stage.box)
+    def _hit(self, event: viser.SceneClickEvent) -> None:
+        """Find what was clicked, then act. The wait for the picker is no action: what the workers
+        have to tell the page meanwhile needs the page's lock."""
+        now, scan = time.monotonic(), self.stage.scan
+        if scan is not None:
+            picker = scan.picker.result()
+            row = picker.pick(event.ray_origin, event.ray_direction, self.stage.box)
+            self.act(self.click, event, scan, row, now)
+
+    def click(self, event: viser.SceneClickEvent, scan: Scan, row: int | None, now: float) -> None:
+        """A click on a point of a scan (its row), or on nothing."""
+        if scan is not self.stage.scan:
+            return  # another scene has come meanwhile
         if row is None:
             self.labeller.sign(now)
         elif self._double.ends(event.screen_pos, now):

@@ -47,12 +47,18 @@ class Scan:
 
     @staticmethod
     def load(
-        scene: Scene, voxel_size: float, background: Executor, helper: Helper | None = None
+        scene: Scene,
+        voxel_size: float,
+        background: Executor,
+        helper: Helper | None = None,
+        pickers: Executor | None = None,
     ) -> Scan:
         """Read a scan; what takes longer comes later, from `background`.
 
         Args:
             helper: the networks that compare places; None: geometry and colour alone do.
+            pickers: where the picker is made, so that a click need not wait for the super-voxels of
+                other scenes; `background` if None.
 
         Raises:
             InputError: the scan is missing or damaged.
@@ -75,7 +81,7 @@ class Scan:
             rgb=cloud.rgb,
             order=order,
             spacing=spacing,
-            picker=background.submit(RayPicker, xyz, spacing),
+            picker=(pickers or background).submit(RayPicker, xyz, spacing),
             segments=background.submit(_segment, cloud, voxel_size, up, shift, helper),
             _points=cloud.xyz,
             _shift=shift,
