@@ -34,6 +34,8 @@ from otoc_ros.nodes.clouds import cloud_message
 
 PATIENCE = 120.0  # seconds; a machine under load is slow, not wrong
 
+ASK_AGAIN = 0.5  # seconds
+
 
 class Probe(Node):
     """The other end: publishes clouds, keeps what the node sends, calls its services."""
@@ -105,8 +107,25 @@ class Probe(Node):
         return int(self.call(GetState, "get_state", GetState.Request()).current_state.id)
 
     def wait_active(self) -> None:
-        """Return when the node is ready for clouds."""
-        self.wait(lambda: self.state() == State.PRIMARY_STATE_ACTIVE, "the node to become active")
+        """Return when the node is ready for clouds.
+
+        Asks again when no answer comes: a service does not know a client yet that has just come,
+        and DDS drops what it answers then.
+        """
+        client = self.create_client(GetState, "/perception_node/get_state")
+        asked: list[Any] = []
+        sent = 0.0
+
+        def active() -> bool:
+            nonlocal sent
+            if client.service_is_ready() and time.monotonic() - sent > ASK_AGAIN:
+                asked.append(client.call_async(GetState.Request()))
+                sent = time.monotonic()
+            states = [each.result().current_state.id for each in asked if each.done()]
+            return State.PRIMARY_STATE_ACTIVE in states
+
+        self.wait(active, "the node to become active")
+        self.destroy_client(client)
 
     def set_string(self, name: str, value: str) -> Any:
         """Set a string parameter of the node."""

@@ -127,9 +127,12 @@ def test_objects_keep_their_ids_and_no_id_is_given_away(serving: Process, probe:
     assert back == colours
     assert probe.trigger("reload_bundle").success
     assert not set(show(whole)[1]) & (set(colours) | set(left))
-    # Stages are told for the clouds since the last diagnostics, so look at all of them.
-    told = [pair.key for each in probe.diagnostics for pair in each.status[0].values]
-    assert "identity mean [ms]" in told
+
+    def told() -> set[str]:
+        """Everything that any diagnostics said; stages are those of the clouds since the last."""
+        return {pair.key for each in probe.diagnostics for pair in each.status[0].values}
+
+    probe.wait(lambda: "identity mean [ms]" in told(), "the stage")
 
 
 def test_the_recorded_bag_is_labelled(
