@@ -102,6 +102,7 @@ setup(
         "test": [
             "pytest>=8",
             "hypothesis>=6.90",
+            "playwright>=1.45",
             "ruff>=0.6",
             "mypy>=1.10",
             "types-PyYAML",

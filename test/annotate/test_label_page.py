@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("viser", reason="needs the extra [label]: pip install 'otoc_ros[label]'")
 
 from box_site import CENTRE, SIDE
-from chromium import BINARY, CONTROL, SHIFT, Tab, browser, wait
+from chromium import BINARY, Tab, browser, tab, wait
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -24,7 +24,6 @@ from otoc_ros.site.clicks import Click
 from otoc_ros.site.site import Site
 
 ROOT = Path(__file__).parents[2]
-SLOW = 240  # seconds; drawing without a graphics card, on a machine that others use
 
 
 @contextmanager
@@ -45,16 +44,16 @@ def lines(site: Site, scene: str = "a") -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def shows(tab: Tab, words: str) -> None:
-    try:
-        wait(lambda: words in tab.text(), SLOW)
-    except AssertionError:
-        raise AssertionError(f"{words!r} is not on the page:\n{tab.text()}") from None
-
-
-def middle(tab: Tab) -> tuple[float, float]:
+def middle(window: Tab) -> tuple[float, float]:
     """Where the box is seen: the view is turned to the middle of the scene."""
-    return tuple(tab.run("[innerWidth / 2, innerHeight / 2]"))
+    return tuple(window.page.evaluate("[innerWidth / 2, innerHeight / 2]"))
+
+
+def choose(window: Tab, key: str, name: str) -> None:
+    """Choose a class by its number key, once there is something to click."""
+    window.page.wait_for_selector("canvas")
+    window.press(key)
+    wait(lambda: f"\n{name}" in window.text())
 
 
 @pytest.mark.skipif(BINARY is None, reason="needs Chromium: apt install chromium")
@@ -62,63 +61,60 @@ def test_click_undo_reload_and_a_second_window(site: Site, tmp_path: Path) -> No
     broken = site.add_scene("broken", site.scene("a").cloud())
     scan = broken.path / "scan.ply"
     scan.write_bytes(scan.read_bytes()[:5000])
-    with page(site) as link, browser(tmp_path / "profile") as chromium, chromium.tab(link) as tab:
-        shows(tab, "0 clicks here")
-        wait(lambda: tab.run("!!document.querySelector('canvas')"), SLOW)
-        tab.press("2", "Digit2")
-        wait(lambda: "\nbox" in tab.text(), SLOW)
+    with page(site) as link, browser() as chromium, tab(chromium, link) as window:
+        window.shows("0 clicks here")
+        choose(window, "2", "box")
 
         # The pin is announced only after the click is on disk.
-        tab.click(*middle(tab))
-        shows(tab, "1 click here")
+        window.click(*middle(window))
+        window.shows("1 click here")
         (said,) = lines(site)
         assert said["class"] == "box" and said["object"] == 1 and said["source"] == "browser"
         assert (np.abs(np.array(said["position"]) - CENTRE) <= SIDE + 0.01).all()
         assert said["position"][2] > CENTRE[2] + 0.05  # on the box, not on the floor behind it
         assert said["seconds"] > 0
-        shows(tab, "1: box 1")
+        window.shows("1: box 1")
 
-        x, y = middle(tab)
-        tab.click(x + 12, y - 12, SHIFT)
-        shows(tab, "2 clicks here")
+        x, y = middle(window)
+        window.click(x + 12, y - 12, "Shift")
+        window.shows("2 clicks here")
         assert [line["object"] for line in lines(site)] == [1, 1]
 
-        tab.click_button("Undo")
-        shows(tab, "1 click here")
+        window.click_words("Undo")
+        window.shows("1 click here")
         assert lines(site)[-1]["withdraws"] == lines(site)[1]["id"]
-        tab.press("z", "KeyZ", CONTROL)
-        shows(tab, "0 clicks here")
+        window.press("Control+z")
+        window.shows("0 clicks here")
         assert site.scene("a").clicks() == []
 
-        tab.click(x, y)
-        shows(tab, "1 click here")
-        tab.reload()
-        wait(lambda: "click" not in tab.text(), SLOW)
-        shows(tab, "1 click here")
+        window.click(x, y)
+        window.shows("1 click here")
+        window.page.reload()
+        window.shows("1 click here")
 
-        with chromium.tab(link) as other:
-            shows(other, "1 click here")
+        with tab(chromium, link) as other:
+            other.shows("1 click here")
             site.scene("a").append_click(  # the robot's node, say
                 Click(position=tuple(CENTRE), class_name="floor", source="rviz")
             )
-            shows(other, "2 clicks here")
+            other.shows("2 clicks here")
             other.click(x, y)
-            shows(other, "3 clicks here")
+            other.shows("3 clicks here")
             assert other.errors == []
-        tab.come_to_front()
-        shows(tab, "3 clicks here")
+        window.page.bring_to_front()
+        window.shows("3 clicks here")
 
-        tab.press("n", "KeyN")
-        shows(tab, "0 clicks here")
+        window.press("n")
+        window.shows("0 clicks here")
         assert lines(site, "b") == []
-        tab.press("n", "KeyN")  # a scene whose scan is cut short
-        shows(tab, "Not done")
-        tab.click(*middle(tab))
-        shows(tab, "1 click here")
+        window.press("n")  # a scene whose scan is cut short
+        window.shows("Not done")
+        window.click(*middle(window))
+        window.shows("1 click here")
         assert len(lines(site, "b")) == 1
-        tab.screenshot(tmp_path / "page.png")
+        window.page.screenshot(path=tmp_path / "page.png")
         assert (tmp_path / "page.png").stat().st_size > 10_000
-        assert tab.errors == []
+        assert window.errors == []
 
 
 def test_from_elsewhere_only_with_the_secret_of_the_link(site: Site) -> None:
@@ -158,56 +154,48 @@ def test_bad_input_is_one_line(
 
 @pytest.mark.skipif(BINARY is None, reason="needs Chromium: apt install chromium")
 def test_refine_exclude_redo_suggest_and_accept(site: Site, tmp_path: Path) -> None:
-    def on_floor(tab: Tab) -> tuple[float, float]:
-        x, y = middle(tab)
-        return x - 200, y
-
-    with page(site) as link, browser(tmp_path / "profile") as chromium, chromium.tab(link) as tab:
-        shows(tab, "0 clicks here")
-        wait(lambda: tab.run("!!document.querySelector('canvas')"), SLOW)
-        tab.press("2", "Digit2")
-        wait(lambda: "\nbox" in tab.text(), SLOW)
-        tab.click(*middle(tab))
-        shows(tab, "1 click here")
-        tab.click(*on_floor(tab), CONTROL)
-        shows(tab, "2 clicks here")
+    with page(site) as link, browser() as chromium, tab(chromium, link) as window:
+        window.shows("0 clicks here")
+        choose(window, "2", "box")
+        x, y = middle(window)
+        window.click(x, y)
+        window.shows("1 click here")
+        window.click(x - 200, y, "Control")  # on the floor
+        window.shows("2 clicks here")
         assert [(line["kind"], line["object"]) for line in lines(site)] == [
             ("click", 1),
             ("exclude", 1),
         ]
-        tab.press("z", "KeyZ", CONTROL)
-        shows(tab, "1 click here")
-        tab.press("y", "KeyY", CONTROL)
-        shows(tab, "2 clicks here")
-        tab.press("z", "KeyZ", CONTROL)
-        shows(tab, "1 click here")
+        window.press("Control+z")
+        window.shows("1 click here")
+        window.press("Control+y")
+        window.shows("2 clicks here")
+        window.press("Control+z")
+        window.shows("1 click here")
 
-        tab.press("3", "Digit3")
-        wait(lambda: "\nball" in tab.text(), SLOW)
-        tab.click_button("Re-class")
-        shows(tab, "1: ball 1")
+        choose(window, "3", "ball")
+        window.click_words("Re-class")
+        window.shows("1: ball 1")
 
         # The super-voxels are there now; the floor is what is left to click.
-        tab.press(" ", "Space")
-        wait(lambda: "next" in tab.run("document.body.innerText"), SLOW)
-        tab.click_button("View")
-        tab.click_button("Whole scene")
-        tab.click_button("Help")
-        shows(tab, "1 example, compared by")
-        tab.click_button("Classes")
-        tab.click_button("Accept what is surer")
-        wait(lambda: any(line["kind"] == "accept" for line in lines(site)), SLOW)
+        window.press("Space")
+        window.click_words("View")
+        window.click_words("Whole scene")
+        window.click_words("Help")
+        window.shows("1 example, compared by")
+        assert "Not done" not in window.text()
+        window.click_words("Classes")
+        window.click_words("Accept what is surer")
+        wait(lambda: any(line["kind"] == "accept" for line in lines(site)))
         accepted = [line for line in lines(site) if line["kind"] == "accept"]
         assert {line["class"] for line in accepted} == {"ball"}
-        tab.click_button("Label")
-        shows(tab, f"{len(accepted)} predictions accepted")
+        window.click_words("Label")
+        window.shows(f"{len(accepted)} predictions accepted")
 
-        tab.click_button("New class")
-        wait(lambda: tab.run("!!document.querySelector('input[type=text]')"), SLOW)
-        tab.type_into("Name", "hat")
-        wait(lambda: "hat" in tab.text(), SLOW)
-        tab.click_button("Add class")
-        wait(lambda: Site.open(site.path).config.classes[-1].name == "hat", SLOW)
-        shows(tab, "4 hat")
-        tab.press("4", "Digit4")
-        assert tab.errors == []
+        window.click_words("New class")
+        window.type_into("Name", "hat")
+        window.click_words("Add class")
+        wait(lambda: Site.open(site.path).config.classes[-1].name == "hat")
+        window.shows("4 hat")
+        window.press("4")
+        assert window.errors == []
