@@ -103,6 +103,7 @@ setup(
             "pytest>=8",
             "hypothesis>=6.90",
             "playwright>=1.45",
+            "openvino>=2024; platform_machine == 'x86_64'",
             "ruff>=0.6",
             "mypy>=1.10",
             "types-PyYAML",

@@ -132,7 +132,7 @@ def training_engines(case: Case, threads: int) -> dict[str, Run]:
 
 
 def without_kernel(step: Run) -> Run:
-    """The step with our kernel taken away, which would compute batch norms too."""
+    """The step with our kernel taken away."""
 
     def run() -> None:
         with only_torch():
