@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout that 
 
 import numpy as np
 from clicking_order import ORDERS, Room, clicks_to, curve
+from clicking_page import page
 from clicking_person import Case, outline, voxel_edges
 from clicking_rival import ROOMS, TABLETOP, RegionGrowing
 from computer import processor
@@ -35,7 +36,7 @@ from otoc_ros.core.supervoxels import pool
 from otoc_ros.site.site import Site
 
 ROOM_VOXEL, TABLE_VOXEL = 0.05, 0.005
-PARTS = ("noc", "order")
+PARTS = ("noc", "order", "page")
 RANDOM_RUNS = 3  # random orders; their mean is compared with
 NEAR_FINAL = 0.95
 
@@ -62,7 +63,7 @@ def main() -> None:
     result["rooms_generator"] = generator_hash()[:12]
     site = _rooms(args)
     warm_up()
-    parts = {"noc": outlines, "order": orders}
+    parts = {"noc": outlines, "order": orders, "page": answers}
     for name in args.parts.split(","):
         result |= parts[name](site, args)
         if args.json:
@@ -165,6 +166,13 @@ def orders(site: Site, args: argparse.Namespace) -> dict:
     }
     ratio = round(clicks["ours"] / clicks["random"], 3)
     return {"clicks_ratio": ratio, "order": row | {"miou_every_5_clicks": shown}}
+
+
+def answers(site: Site, args: argparse.Namespace) -> dict:
+    """What a scripted browser waits for, a person's pace left out."""
+    found = page(site)
+    print("page     ", json.dumps(found["page"]), flush=True)
+    return found
 
 
 def _rooms(args: argparse.Namespace) -> Site:

@@ -131,12 +131,15 @@ def rotation_to_z(up: NDArray[Any]) -> NDArray[np.float64]:
     if vector.shape != (3,) or not np.isfinite(length) or length == 0:
         raise InputError(f"up is {vector.tolist()}; give three finite numbers that are not all 0")
     x, y, z = vector / length
-    if z < -1 + 1e-12:
+    flat = x * x + y * y
+    if z < 0 and flat < 1e-200:
         return np.diag([1.0, -1.0, -1.0])  # straight down: every half turn is as small
+    # 1 / (1 + z), whose sum would lose its digits near straight down.
+    share = 1 / (1 + z) if z >= 0 else (1 - z) / flat
     return np.array(
         [
-            [1 - x * x / (1 + z), -x * y / (1 + z), -x],
-            [-x * y / (1 + z), 1 - y * y / (1 + z), -y],
+            [1 - x * x * share, -x * y * share, -x],
+            [-x * y * share, 1 - y * y * share, -y],
             [x, y, z],
         ]
     )

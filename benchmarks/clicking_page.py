@@ -1,0 +1,133 @@
+"""How fast the real page answers in a real browser: a scene of a million points, twenty objects."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from otoc_ros.core.cloud import Cloud
+from otoc_ros.site.classes import parse_classes
+from otoc_ros.site.site import Site
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "test" / "annotate"))  # drives the same browser
+
+POINTS = 1_000_000
+OBJECTS = 20
+GAP = 2.0  # metres between the rooms that make up the scene
+CANVAS = (slice(160, 700), slice(20, 930))  # pixels clear of viser's panel and its notices
+DRAWN = 70  # grey value; the page's background has 20
+
+# Notes when the mouse button comes up, and when the count of clicks on the page next changes.
+WATCH = """() => {
+  window.answers = []; let released = null;
+  const count = () => document.body.innerText.match(/(\\d+) clicks? here/)?.[1];
+  let shown = count();
+  addEventListener('pointerup', () => { released = performance.now(); }, true);
+  new MutationObserver(() => {
+    const now = count();
+    if (now === undefined || now === shown) return;
+    shown = now;
+    if (released !== null) window.answers.push(performance.now() - released);
+    released = null;
+  }).observe(document.body, {subtree: true, childList: true, characterData: true});
+}"""
+
+
+def page(rooms: Site) -> dict:
+    """Seconds to the first picture and for twenty objects, milliseconds of each answer."""
+    from chromium import browser, tab, wait
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _serving(_million(rooms, Path(folder) / "site")) as link,
+        browser() as chromium,
+    ):
+        begin = time.monotonic()
+        with tab(chromium, link) as window:
+            window.page.wait_for_selector("canvas")
+            window.shows("0 clicks here")
+            drawn = wait(lambda: _drawn(window.page.screenshot()))
+            picture = time.monotonic() - begin
+            window.press("2")
+            wait(lambda: "\nthing" in window.text())
+            window.page.evaluate(WATCH)
+            begin = time.monotonic()
+            done = sum(_click(window, x, y) for x, y in _spots(drawn))
+            seconds = time.monotonic() - begin
+            answers = window.page.evaluate("window.answers")
+            errors = window.errors
+    assert not errors, errors
+    row = {
+        "points": POINTS,
+        "first_picture_s": round(picture, 2),
+        "objects": done,
+        "seconds": round(seconds, 2),
+        "answer_p50_ms": round(float(np.percentile(answers, 50)), 1),
+        "answer_p95_ms": round(float(np.percentile(answers, 95)), 1),
+    }
+    return {"page": row}
+
+
+def _click(window, x: float, y: float) -> bool:
+    """Click a new object; True when the page has said that it is on disk."""
+    before = window.page.evaluate("window.answers.length")
+    window.click(x, y)
+    window.page.wait_for_function(
+        f"window.answers.length > {before} || document.body.innerText.includes('Not done')"
+    )
+    return window.page.evaluate("window.answers.length") > before
+
+
+def _drawn(png: bytes) -> list[tuple[int, int]]:
+    """Pixels (x, y) that show points of the scene."""
+    grey = np.asarray(Image.open(io.BytesIO(png)).convert("L"))[CANVAS]
+    rows, columns = np.nonzero(grey > DRAWN)
+    return list(zip(columns + CANVAS[1].start, rows + CANVAS[0].start, strict=True))
+
+
+def _spots(drawn: list[tuple[int, int]]) -> list[tuple[float, float]]:
+    """As many of these pixels as there are objects to click, each far from all before it."""
+    pixels = np.array(drawn, np.float64)
+    chosen = [pixels[0]]
+    apart = np.full(len(pixels), np.inf)
+    for _ in range(OBJECTS):
+        apart = np.minimum(apart, np.linalg.norm(pixels - chosen[-1], axis=1))
+        chosen.append(pixels[np.argmax(apart)])
+    return [(float(x), float(y)) for x, y in chosen[1:]]
+
+
+def _million(rooms: Site, path: Path) -> Site:
+    """A site of one scene: rooms beside each other, cut off at a million points."""
+    parts, colours, right = [], [], 0.0
+    while sum(map(len, parts)) < POINTS:
+        for scene in rooms.scenes(split="val"):
+            cloud = scene.cloud()
+            xyz = cloud.xyz - cloud.xyz.min(axis=0) + np.float32([right, 0, 0])
+            right = float(xyz[:, 0].max()) + GAP
+            parts.append(xyz)
+            colours.append(cloud.rgb)
+    site = Site.create(path, "page", parse_classes("floor:stuff,thing"), 0.05)
+    whole = Cloud(np.concatenate(parts)[:POINTS], np.concatenate(colours)[:POINTS])
+    site.add_scene("large", whole, up=(0, 0, 1))
+    return site
+
+
+@contextmanager
+def _serving(site: Site) -> Iterator[str]:
+    """The link of a running `otoc label`."""
+    command = [sys.executable, "-m", "otoc_ros.cli", "label", str(site.path), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().split()[-1]
+        finally:
+            process.terminate()
