@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import io
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +42,11 @@ WATCH = """() => {
 def page(rooms: Site) -> dict:
     """Seconds to the first picture and for twenty objects, milliseconds of each answer."""
     from chromium import browser, tab, wait
+    from label_process import page as serving
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        _serving(_million(rooms, Path(folder) / "site")) as link,
+        serving(_million(rooms, Path(folder) / "site")) as link,
         browser() as chromium,
     ):
         begin = time.monotonic()
@@ -119,15 +117,3 @@ def _million(rooms: Site, path: Path) -> Site:
     whole = Cloud(np.concatenate(parts)[:POINTS], np.concatenate(colours)[:POINTS])
     site.add_scene("large", whole, up=(0, 0, 1))
     return site
-
-
-@contextmanager
-def _serving(site: Site) -> Iterator[str]:
-    """The link of a running `otoc label`."""
-    command = [sys.executable, "-m", "otoc_ros.cli", "label", str(site.path), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().split()[-1]
-        finally:
-            process.terminate()

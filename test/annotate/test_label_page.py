@@ -1,12 +1,8 @@
 """The real page in a real browser: mouse and keys in, clicks on disk out."""
 
 import json
-import subprocess
-import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,27 +12,13 @@ pytest.importorskip("viser", reason="needs the extra [label]: pip install 'otoc_
 
 from box_site import CENTRE, SIDE
 from chromium import BINARY, Tab, browser, tab, wait
+from label_process import page
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from otoc_ros.cli import main
 from otoc_ros.site.clicks import Click
 from otoc_ros.site.site import Site
-
-ROOT = Path(__file__).parents[2]
-
-
-@contextmanager
-def page(site: Site, *options: str) -> Iterator[str]:
-    """The link of a running `otoc label`."""
-    script = "from otoc_ros.cli import main; main()"
-    command = [sys.executable, "-c", script, "label", str(site.path), "--port", "0", *options]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().split()[-1]
-        finally:
-            process.terminate()
 
 
 def lines(site: Site, scene: str = "a") -> list[dict]:
