@@ -11,11 +11,11 @@ import numpy as np
 
 from otoc_ros.core.errors import InputError
 from otoc_ros.perception.bank import Bank, Lesson
-from otoc_ros.perception.bank_file import load_bank, save_bank
+from otoc_ros.perception.bank_file import Change, append_changes, load_bank, taught
 from otoc_ros.perception.lessons import learn
 from otoc_ros.perception.shown import Position, Shown, snap
 from otoc_ros.site.classes import ClassInfo, distinct_color, parse_classes
-from otoc_ros.site.clicks import Click
+from otoc_ros.site.clicks import Click, read_events
 from otoc_ros.site.scene import Scene
 from otoc_ros.site.site import Site
 
@@ -54,8 +54,10 @@ class Corrections:
     def __init__(
         self, untaught: Bank, bundle: str, banks: Path, site: Path, voxel_size: float
     ) -> None:
-        self._bundle, self._file = bundle, banks / f"{bundle}.json"
+        self._bundle, self._file = bundle, banks / f"{bundle}.jsonl"
         self._site_path, self._voxel_size = site, voxel_size
+        self._opened: tuple[tuple[int, ...], Site] | None = None
+        self._unsaved: list[Change] = []  # what holds, but could not be written yet
         self.problem = ""
         try:
             self.bank = self._still_said(load_bank(self._file, untaught, bundle))
@@ -86,6 +88,7 @@ class Corrections:
     def teach(self, correction: Correction) -> None:
         """Let a correction count from the next cloud on."""
         self.bank = self.bank.taught(correction.lesson, correction.info)
+        self._unsaved.append(taught(correction.lesson, correction.info))
 
     def keep(self, correction: Correction, shown: Shown) -> Scene:
         """Put a correction on disk: in the site with its cloud, and in the bank's file.
@@ -98,7 +101,7 @@ class Corrections:
         if correction.info.kind == "thing":
             number = 1 + max((known.object for known in scene.events()), default=0)
         scene.append_click(correction.click.model_copy(update={"object": number}))
-        self.save()
+        self._save()
         return scene
 
     def forget(self) -> Lesson:
@@ -107,6 +110,7 @@ class Corrections:
             raise InputError("there is no click to undo: this bundle was taught none")
         lesson = self.bank.lessons[-1]
         self.bank = self.bank.forgotten(lesson.click)
+        self._unsaved.append(Change(forgotten=lesson.click))
         return lesson
 
     def withdraw(self, lesson: Lesson) -> None:
@@ -117,21 +121,23 @@ class Corrections:
         """
         # The site first: a bank that was not saved any more is told by it when it loads.
         Site.open(self._site_path).scene(lesson.scene).withdraw(lesson.click, "rviz")
-        self.save()
+        self._save()
 
     def _still_said(self, bank: Bank) -> Bank:
         """Without the lessons whose clicks were withdrawn in the site, here or in a browser."""
-        for lesson in bank.lessons:
+        withdrawn = set()
+        for scene in {lesson.scene for lesson in bank.lessons}:
             with suppress(InputError):  # a site that was moved away takes nothing back
-                scene = Site.open(self._site_path).scene(lesson.scene)
-                withdrawn = {event.withdraws for event in scene.events()}
-                if lesson.click in withdrawn:
-                    bank = bank.forgotten(lesson.click)
+                events = read_events(self._site_path / "scenes" / scene / "clicks.jsonl")
+                withdrawn |= {event.withdraws for event in events}
+        for lesson in bank.lessons:
+            if lesson.click in withdrawn:
+                bank = bank.forgotten(lesson.click)
         return bank
 
-    def save(self) -> None:
-        """Write the bank's file."""
-        save_bank(self._file, self.bank, self._bundle)
+    def _save(self) -> None:
+        append_changes(self._file, self._unsaved, self._bundle)
+        self._unsaved.clear()
 
     def save_scene(self, shown: Shown) -> Scene:
         """Add a cloud to the site, without a click; a cloud that is there already stays."""
@@ -168,9 +174,18 @@ class Corrections:
 
     def _site(self) -> Site:
         path = self._site_path
-        if (path / "site.yaml").exists():
-            return Site.open(path)
-        return Site.create(path, path.name, self.bank.known, self._voxel_size)
+        file = path / "site.yaml"
+        try:
+            state = file.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return Site.create(path, path.name, self.bank.known, self._voxel_size)
+        except OSError as error:
+            raise InputError(f"cannot read {file}: {error.strerror}") from error
+        # Reading YAML takes longer than all the rest of a click. Every change is another file.
+        signature = (state.st_ino, state.st_mtime_ns, state.st_size)
+        if self._opened is None or self._opened[0] != signature:
+            self._opened = signature, Site.open(path)
+        return self._opened[1]
 
 
 def _scene_name(shown: Shown) -> str:

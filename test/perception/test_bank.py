@@ -9,7 +9,7 @@ import pytest
 
 from otoc_ros.core.errors import InputError
 from otoc_ros.perception.bank import Bank, Lesson
-from otoc_ros.perception.bank_file import load_bank, save_bank
+from otoc_ros.perception.bank_file import Change, append_changes, load_bank, taught
 from otoc_ros.site.classes import ClassInfo, parse_classes
 
 KNOWN = tuple(parse_classes("floor:stuff,box"))
@@ -88,12 +88,17 @@ def test_forgetting_takes_a_class_away_with_its_last_lesson_but_moves_no_id() ->
     assert bank.forgotten("nothing").lessons == bank.lessons
 
 
+def save(path: Path, *lessons: tuple[Lesson, ClassInfo]) -> None:
+    append_changes(path, [taught(each, info) for each, info in lessons], "hash")
+
+
 def test_a_bank_comes_back_from_its_file_to_the_bit(tmp_path: Path) -> None:
-    path = tmp_path / "banks" / "hash.json"
+    path = tmp_path / "banks" / "hash.jsonl"
     assert load_bank(path, UNTAUGHT, "hash") is UNTAUGHT
     bank = UNTAUGHT.taught(lesson("a", "vase", 2, 3), VASE).taught(lesson("b", "box", 1), KNOWN[1])
     bank.lessons[1].colour[:] = np.nan
-    save_bank(path, bank, "hash")
+    save(path, (bank.lessons[0], VASE))
+    save(path, (bank.lessons[1], KNOWN[1]))
     again = load_bank(path, UNTAUGHT, "hash")
     assert again.classes == bank.classes
     np.testing.assert_array_equal(again.prototypes, bank.prototypes)
@@ -102,16 +107,44 @@ def test_a_bank_comes_back_from_its_file_to_the_bit(tmp_path: Path) -> None:
     assert [one.click for one in again.lessons] == ["a", "b"]
     assert [one.scene for one in again.lessons] == ["scene a", "scene b"]
     assert again.lessons[0].threshold == bank.lessons[0].threshold
+    append_changes(path, [Change(forgotten="a")], "hash")
+    assert load_bank(path, UNTAUGHT, "hash").classes == bank.forgotten("a").classes
+
+
+def test_a_click_costs_the_bank_no_more_than_its_own_line(tmp_path: Path) -> None:
+    path = tmp_path / "hash.jsonl"
+    save(path, (lesson("a", "vase", 2), VASE))
+    before = path.read_bytes()
+    save(path, (lesson("b", "vase", 3), VASE))
+    assert path.read_bytes().startswith(before)
+
+
+def test_a_torn_line_was_never_acknowledged(tmp_path: Path) -> None:
+    path = tmp_path / "hash.jsonl"
+    save(path, (lesson("a", "vase", 2), VASE))
+    whole = path.read_bytes()
+    save(path, (lesson("b", "vase", 3), VASE))
+    line = path.read_bytes()[len(whole) :]
+    for end in range(len(line)):
+        path.write_bytes(whole + line[:end])
+        assert [each.click for each in load_bank(path, UNTAUGHT, "hash").lessons] == ["a"]
+    save(path, (lesson("c", "vase", 3), VASE))
+    assert [each.click for each in load_bank(path, UNTAUGHT, "hash").lessons] == ["a", "c"]
+    for end in range(whole.index(b"\n") + 1):  # the first line, too
+        path.write_bytes(whole[:end])
+        assert load_bank(path, UNTAUGHT, "hash") is UNTAUGHT
+    save(path, (lesson("d", "vase", 3), VASE))
+    assert [each.click for each in load_bank(path, UNTAUGHT, "hash").lessons] == ["d"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "bundle", "class", "width"])
 def test_a_bank_that_does_not_fit_is_refused(tmp_path: Path, damage: str) -> None:
-    path = tmp_path / "hash.json"
-    save_bank(path, UNTAUGHT.taught(lesson("a", "vase", 2), VASE), "hash")
+    path = tmp_path / "hash.jsonl"
+    save(path, (lesson("a", "vase", 2), VASE))
     text = path.read_text()
     untaught = UNTAUGHT
     if damage == "cut":
-        path.write_text(text[: len(text) // 2])
+        path.write_text(text[: len(text) // 2] + "\n")
     elif damage == "class":
         path.write_text(text.replace('"class_name":"vase"', '"class_name":"jar"'))
     elif damage == "width":

@@ -146,11 +146,11 @@ def test_a_damaged_bank_is_kept_aside_and_the_robot_starts(
     perception: Perception, shown: Shown, corrections: Corrections, tmp_path: Path
 ) -> None:
     correct(corrections, shown, on_object(shown)[0], "crate")
-    file = tmp_path / "banks" / "hash.json"
-    file.write_text("{")
+    file = tmp_path / "banks" / "hash.jsonl"
+    file.write_text("{\n")
     again = reopened(perception, tmp_path)
-    assert "hash.json" in again.problem and again.bank.lessons == ()
-    assert (tmp_path / "banks" / "hash.damaged").read_text() == "{"
+    assert "hash.jsonl" in again.problem and again.bank.lessons == ()
+    assert (tmp_path / "banks" / "hash.damaged").read_text() == "{\n"
 
 
 def test_a_site_cut_short_in_the_making_is_made_again(
