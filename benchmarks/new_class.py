@@ -138,10 +138,17 @@ def try_class(
                 continue
             bank, seconds = taught(perception, seen[:clicks], instance, name)
             new = len(perception.info.classes)
-            labels = [perception.label(view.shown.seen, bank).class_id == new for view in walk]
-            tally = tallies.setdefault(f"{clicks} clicks", Tally())
-            tally.seconds += seconds
-            count(walk, seen[:clicks], instance, truth, labels, tally)
+            for how, posed in (("", True), (", without TF", False)):
+                labels = [
+                    perception.label(
+                        view.shown.seen, bank, view.shown.pose if posed else None
+                    ).class_id
+                    == new
+                    for view in walk
+                ]
+                tally = tallies.setdefault(f"{clicks} clicks{how}", Tally())
+                tally.seconds += seconds
+                count(walk, seen[:clicks], instance, truth, labels, tally)
             if clicks == 1:
                 for step in range(1, 21):
                     like = by_colour(walk, seen[0], instance, step / 100)
@@ -181,7 +188,7 @@ def taught(
             row = mine[((cloud.xyz[mine] - middle) ** 2).sum(axis=1).argmin()]
             begin = time.perf_counter()
             corrections.teach(corrections.understand(view.shown, cloud.xyz[row], name))
-            perception.label(view.shown.seen, corrections.bank)
+            perception.label(view.shown.seen, corrections.bank, view.shown.pose)
             seconds.append(time.perf_counter() - begin)
         return corrections.bank, seconds
 
@@ -209,7 +216,7 @@ def views_of(perception: Perception, seed: int, split: str) -> list[View]:
     for number, frame in enumerate(camera_clouds(seed, split, count=VIEWS, camera=camera)):
         seen = perception.see(frame.cloud, frame.pose[:3, :3].T @ [0.0, 0.0, 1.0])
         labelled: LabelledCloud = perception.label(seen, perception.untaught)
-        shown = Shown(number, "camera", number, frame.cloud, seen, labelled)
+        shown = Shown(number, "camera", number, frame.cloud, seen, labelled, frame.pose)
         found.append(View(shown, frame.semantic, frame.instance))
     return found
 

@@ -124,7 +124,7 @@ class Clicks:
         serving, bank = desk.serving, desk.serving.corrections.bank
         desk.outputs.publish_label_info(serving.perception.info, bank.classes)
         if shown is not None:
-            labelled = serving.perception.label(shown.seen, bank)
+            labelled = serving.perception.label(shown.seen, bank, shown.pose)
             labelled = desk.identity.again(shown.cloud, labelled, shown.labelled, shown.pose)
             lifetime = self._value("marker_lifetime")
             desk.outputs.publish(shown.header, shown.cloud, labelled, bank.classes, lifetime)

@@ -265,7 +265,7 @@ class PerceptionNode(LifecycleNode):
             kind = "unusable points"
             seen = serving.perception.see(cloud, up)
             bank = serving.corrections.bank  # as late as can be: a click counts at once
-            labelled = serving.perception.label(seen, bank)
+            labelled = serving.perception.label(seen, bank, pose)
             times |= {k: v for k, v in labelled.milliseconds.items() if k != "total"}
             stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
             begin = perf_counter()

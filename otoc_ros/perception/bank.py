@@ -12,10 +12,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from otoc_ros.perception.place import Place
 from otoc_ros.site.classes import ClassInfo
 
 # σ_f² / 2σ_c² for σ of the embedding 0.5 and of colour 0.15, as propagation has them.
 COLOUR_WEIGHT = 5.6
+AT_PLACE = 0.5  # of what is left to 1 beyond a threshold, for what stands where it was clicked
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -31,6 +33,8 @@ class Lesson:
         embedding: float32 [k, d], unit vectors of the super-voxels it was said of.
         colour: float32 [k, 3], their mean colours in 0..1; NaN where the cloud had none.
         threshold: likeness from which another super-voxel is taken for the same.
+        place: where it stands, as long as the process runs; None where no frame that stands still
+            is known.
     """
 
     click: str
@@ -39,6 +43,7 @@ class Lesson:
     embedding: F32
     colour: F32
     threshold: float
+    place: Place | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +97,13 @@ class Bank:
             added = added[:-1]
         return replace(self, added=added, lessons=lessons)
 
-    def decide(self, probability: F32, similarity: F32, colour: F32) -> F32:
+    def decide(
+        self,
+        probability: F32,
+        similarity: F32,
+        colour: F32,
+        there: NDArray[np.int8] | None = None,
+    ) -> F32:
         """Class probabilities under the lessons.
 
         A super-voxel goes to the lesson that it exceeds the threshold of by the largest share; the
@@ -102,6 +113,8 @@ class Bank:
             probability: float32 [M, C], what the networks and the propagation believe.
             similarity: float32 [M, B], cosines to the rows of `prototypes`.
             colour: float32 [M, 3], mean colours in 0..1; NaN where the cloud has none.
+            there: int8 [M, lessons], what stands at the place of each, from `standing_at`; where a
+                place is known it decides, not the looks.
 
         Returns:
             float32 [M, C'], rows sum to 1.
@@ -112,7 +125,7 @@ class Bank:
         if not self.lessons:
             return belief
         row_class = self._rows[0]
-        share = self._beyond_threshold(similarity, colour)
+        share = self._beyond_threshold(similarity, colour, there)
         best = share.argmax(axis=1)
         strength = share[np.arange(count), best]
         said = np.flatnonzero(strength >= 0)
@@ -125,18 +138,28 @@ class Bank:
         belief[said] = rest / rest.sum(axis=1, keepdims=True)
         return belief
 
-    def taught_here(self, similarity: F32, colour: F32) -> NDArray[np.bool_]:
+    def taught_here(
+        self, similarity: F32, colour: F32, there: NDArray[np.int8] | None = None
+    ) -> NDArray[np.bool_]:
         """Super-voxels that a lesson decides: bool [M]; arguments as of `decide`."""
         if not self.lessons:
             return np.zeros(len(similarity), bool)
-        taught: NDArray[np.bool_] = self._beyond_threshold(similarity, colour).max(axis=1) >= 0
+        beyond = self._beyond_threshold(similarity, colour, there)
+        taught: NDArray[np.bool_] = beyond.max(axis=1) >= 0
         return taught
 
-    def _beyond_threshold(self, similarity: F32, colour: F32) -> F32:
+    def _beyond_threshold(
+        self, similarity: F32, colour: F32, there: NDArray[np.int8] | None
+    ) -> F32:
         """By how much of what is left to 1 the threshold of each lesson's row is exceeded."""
         _, threshold, row_colour = self._rows
         alike = likeness(similarity[:, len(self.start) :], colour, row_colour)
         beyond: F32 = (alike - threshold) / np.maximum(1 - threshold, 1e-6)
+        if there is not None:
+            sizes = [len(lesson.embedding) for lesson in self.lessons]
+            placed = np.repeat(there, sizes, axis=1)
+            beyond[placed == 0] = -1
+            beyond[placed == 1] = np.maximum(beyond[placed == 1], AT_PLACE)
         return beyond
 
     @cached_property

@@ -82,7 +82,9 @@ class Corrections:
         row = snap(shown.cloud, position)
         x, y, z = shown.cloud.xyz[row].tolist()
         click = Click(position=(x, y, z), class_name=info.name, source="rviz")
-        lesson = learn(shown.seen, shown.labelled, row, click.id, _scene_name(shown), info.name)
+        lesson = learn(
+            shown.seen, shown.labelled, row, click.id, _scene_name(shown), info, shown.pose
+        )
         return Correction(click, info, lesson)
 
     def teach(self, correction: Correction) -> None:

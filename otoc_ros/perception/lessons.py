@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from otoc_ros.core.supervoxels import pool
 from otoc_ros.perception.bank import Lesson, likeness
 from otoc_ros.perception.pipeline import LabelledCloud, SeenCloud
+from otoc_ros.perception.place import place_of
+from otoc_ros.site.classes import ClassInfo
 
 # Chosen on dev rooms, see benchmarks/new_class.py.
 SAME_OBJECT = 0.5  # likeness to the clicked super-voxel of others that belong to its object
@@ -16,7 +18,13 @@ LOWEST, HIGHEST = 0.85, 0.97  # threshold
 
 
 def learn(
-    seen: SeenCloud, labelled: LabelledCloud, row: int, click: str, scene: str, class_name: str
+    seen: SeenCloud,
+    labelled: LabelledCloud,
+    row: int,
+    click: str,
+    scene: str,
+    info: ClassInfo,
+    pose: NDArray[np.float64] | None = None,
 ) -> Lesson:
     """The lesson of a click on point `row` of a cloud.
 
@@ -26,7 +34,8 @@ def learn(
 
     Args:
         seen, labelled: the cloud as it was shown.
-        click, scene, class_name: see `Lesson`.
+        click, scene: see `Lesson`. info: the class that was clicked.
+        pose: float64 [4, 4], into a frame that does not move with the sensor, where one is known.
     """
     clicked = int(seen.prepared.supervoxel[seen.prepared.voxel_of_point[row]])
     in_object = _in_object(seen, labelled, row)
@@ -37,7 +46,12 @@ def learn(
     threshold = LOWEST
     if len(rest):
         threshold = float(np.clip(np.quantile(rest, 1 - ALLOWED), LOWEST, HIGHEST))
-    return Lesson(click, scene, class_name, seen.embedding[taken], seen.colour[taken], threshold)
+    place = None
+    if pose is not None:
+        is_surface = info.kind == "stuff"
+        place = place_of(seen.prepared, seen.feature, seen.colour, clicked, is_surface, pose)
+    embedding, colour = seen.embedding[taken], seen.colour[taken]
+    return Lesson(click, scene, info.name, embedding, colour, threshold, place)
 
 
 def _in_object(seen: SeenCloud, labelled: LabelledCloud, row: int) -> NDArray[np.bool_]:

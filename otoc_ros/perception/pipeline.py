@@ -30,6 +30,7 @@ from otoc_ros.core.propagation import (
 from otoc_ros.core.supervoxels import pool
 from otoc_ros.perception.bank import Bank
 from otoc_ros.perception.networks import Answer, Network
+from otoc_ros.perception.place import standing_at
 from otoc_ros.site.bundle import open_bundle
 
 F32 = NDArray[np.float32]
@@ -249,15 +250,19 @@ class Perception:
         seen = self.see(cloud, up)
         return Understanding(seen.prepared, seen.offset, self._believe(seen, self.untaught)[0])
 
-    def label(self, seen: SeenCloud, bank: Bank) -> LabelledCloud:
+    def label(
+        self, seen: SeenCloud, bank: Bank, pose: NDArray[np.float64] | None = None
+    ) -> LabelledCloud:
         """Labels of a seen cloud under what a person has taught since the bundle was made.
 
         Args:
             bank: of this bundle's classes; `untaught` where nobody taught anything.
+            pose: float64 [4, 4], T_common_cloud, of a frame that does not move with the sensor:
+                what was clicked is found again where it stands; None: by its looks alone.
         """
         clock = _StageClock()
         prepared = seen.prepared
-        belief, strange = self._believe(seen, bank)
+        belief, strange = self._believe(seen, bank, pose)
         clock.lap("propagation")
         instance, found = cluster_instances(
             prepared, seen.offset, belief, bank.thing, self.clustering
@@ -290,7 +295,9 @@ class Perception:
         labelled.milliseconds["total"] = sum(labelled.milliseconds.values())
         return labelled
 
-    def _believe(self, seen: SeenCloud, bank: Bank) -> tuple[F32, F32]:
+    def _believe(
+        self, seen: SeenCloud, bank: Bank, pose: NDArray[np.float64] | None = None
+    ) -> tuple[F32, F32]:
         """Class probabilities of super-voxels, float32 [M, classes of the bank], and how strange
         they are, float32 [M]; what a lesson decides is not strange."""
         answer = self._propagator(
@@ -306,8 +313,12 @@ class Perception:
         probability = tempered(answer["probability"], self.confidence.temperature)
         cosine = answer["similarity"]
         strange = strangeness(seen.log_theta, cosine, seen.neighbours, seen.affinity)
-        strange[bank.taught_here(cosine, seen.colour)] = 0
-        return bank.decide(probability, cosine, seen.colour), strange
+        there = None
+        if pose is not None:
+            places = [lesson.place for lesson in bank.lessons]
+            there = standing_at(seen.prepared, seen.colour, pose, places)
+        strange[bank.taught_here(cosine, seen.colour, there)] = 0
+        return bank.decide(probability, cosine, seen.colour, there), strange
 
 
 def _detected(row: int, found: Instance, prepared: Prepared) -> DetectedObject:
