@@ -36,7 +36,8 @@ class Place:
 
     Attributes:
         points: float64 [K, 3], metres, in the common frame.
-        colour: float32 [k, 3], mean colours of its super-voxels in 0..1; NaN without colour.
+        colour: float32 [K, 3], mean colours in 0..1 of the super-voxels that they lie in; NaN
+            without colour.
         pose: float64 [4, 4], T_common_cloud of that view.
     """
 
@@ -63,8 +64,9 @@ def place_of(
     mine = growth([Seeds((clicked,), is_surface=is_surface)]) == 0
     mine &= growth.paths((clicked,), is_surface) <= SURE * FEATURE_LIMIT
     mine[clicked] = True
-    points = _in_common_frame(prepared, pose)[mine[prepared.supervoxel]]
-    return Place(points[:: len(points) // MOST_POINTS + 1], colour[mine], pose)
+    rows = np.flatnonzero(mine[prepared.supervoxel])
+    rows = rows[:: len(rows) // MOST_POINTS + 1]
+    return Place(_in_common_frame(prepared, pose)[rows], colour[prepared.supervoxel[rows]], pose)
 
 
 def standing_at(
@@ -93,12 +95,13 @@ def standing_at(
         close = np.flatnonzero(((points >= low) & (points <= high)).all(axis=1))
         if len(close) == 0:
             continue
+        distance, nearest = place.tree.query(points[close], distance_upper_bound=NEAR)
+        close, nearest = close[np.isfinite(distance)], nearest[np.isfinite(distance)]
+        change = colour[prepared.supervoxel[close]] - place.colour[nearest]
+        same = ~(np.linalg.norm(change, axis=1) > ALIKE)  # without colour (NaN) it is
         near = np.zeros((len(points), 1), np.float32)
-        near[close, 0] = place.tree.query(points[close], distance_upper_bound=NEAR)[0] < np.inf
+        near[close[same]] = 1
         there[:, row] = pool(near, prepared.supervoxel, count)[:, 0] > WITHIN
-        found = np.flatnonzero(there[:, row])
-        change = np.linalg.norm(colour[found][:, None] - place.colour[None], axis=2)
-        there[found, row] = ~(change.min(axis=1) > ALIKE)  # without colour (NaN) it stays
     return there
 
 

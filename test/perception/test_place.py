@@ -40,6 +40,11 @@ def test_what_was_clicked_is_found_where_it_stands(tmp_path: Path) -> None:
     # The face that was clicked; how much of an object that is, benchmarks/new_class.py measures.
     assert found[row] and found[mine].mean() > 0.2
 
+    # Something of another colour stands there now.
+    repainted = Cloud(cloud.xyz, np.where(mine[:, None], 255 - cloud.rgb, cloud.rgb))
+    other = perception.label(seen_from(perception, repainted, there), corrections.bank, there)
+    assert (other.class_id[mine] == crate).mean() < 0.05
+
     # Carried along: the same pose, the world ten metres farther on.
     drove = Cloud(cloud.xyz + np.float32([10, 0, 0]), cloud.rgb)
     looks = perception.label(seen_from(perception, drove, here), corrections.bank, here)
