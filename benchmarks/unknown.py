@@ -142,7 +142,9 @@ def point_scores(perception: Perception, cloud) -> dict[str, np.ndarray]:
     seen = perception.see(cloud, UP)
     labelled = perception.label(seen, perception.untaught)
     prepared = seen.prepared
-    logits = perception._infer(prepared)["logits"].astype(np.float64)
+    logits = np.empty((len(prepared.xyz), len(perception.info.classes)))
+    for rows, answer in perception._infer(prepared):
+        logits[rows] = answer["logits"]
     energy = -np.log(np.exp(logits - logits.max(axis=1, keepdims=True)).sum(axis=1))
     energy -= logits.max(axis=1)
     pooled = pool(energy[:, None].astype(np.float32), prepared.supervoxel, prepared.n_supervoxels)

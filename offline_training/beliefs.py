@@ -25,7 +25,8 @@ from otoc_ros.core.propagation import (
     mean_field,
     neighbour_graph,
 )
-from otoc_ros.core.supervoxels import pool
+from otoc_ros.core.supervoxels import Pooling, pool
+from otoc_ros.core.tiling import tiles
 
 F32 = NDArray[np.float32]
 
@@ -49,18 +50,20 @@ def network_scores(
 ) -> NetworkScores:
     """Run both networks over a whole scene; what they say of its super-voxels."""
     theta.eval(), relation.eval()
-    maps = Maps.build(prepared.grid.coords, theta.unet.n_levels, device)
-    features = torch.from_numpy(prepared.features).to(device)
-    output = theta(features, maps)
-
-    def pooled(values: torch.Tensor) -> F32:
-        return pool(values.cpu().numpy(), prepared.supervoxel, prepared.n_supervoxels)
-
-    feature = pooled(output.feature)
-    described = np.concatenate([feature, pooled(features)], axis=1)
+    features, logs = Pooling(prepared.n_supervoxels), Pooling(prepared.n_supervoxels)
+    for tile in tiles(prepared.grid.coords, theta.unet.n_levels):
+        maps = Maps.build(prepared.grid.coords[tile.rows], theta.unet.n_levels, device)
+        output = theta(torch.from_numpy(prepared.features[tile.rows]).to(device), maps)
+        ids = prepared.supervoxel[tile.rows[tile.core]]
+        features.add(output.feature.cpu().numpy()[tile.core], ids)
+        log_theta = functional.log_softmax(output.logits, dim=1)
+        logs.add(log_theta.cpu().numpy()[tile.core], ids)
+    feature = features.mean()
+    shown = pool(prepared.features, prepared.supervoxel, prepared.n_supervoxels)
+    described = np.concatenate([feature, shown], axis=1)
     embedding = relation(torch.from_numpy(described).to(device)).cpu().numpy()
     return NetworkScores(
-        pooled(functional.log_softmax(output.logits, dim=1)),
+        logs.mean(),
         feature,
         embedding,
         similarity(relation.bank, embedding),

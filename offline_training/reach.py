@@ -57,10 +57,12 @@ def click_reach(scene: TrainingScene, graph: csr_matrix, thing: NDArray[np.bool_
     steps = look.step(edges.row, edges.col) ** PATH_POWER + 1e-9
     paths = coo_matrix((steps, (edges.row, edges.col)), shape=graph.shape).tocsr()
     reach = np.full((prepared.n_supervoxels, len(thing)), LONGEST_REACH * REACH_SCALE)
+    limit = (LONGEST_REACH * REACH_SCALE) ** PATH_POWER  # what costs more is not reached at all
     for mark in scene.marks:
         if mark.kind == "exclude":
             continue
-        cost = dijkstra(paths, directed=False, indices=mark.supervoxel) ** (1 / PATH_POWER)
+        cost = dijkstra(paths, directed=False, indices=mark.supervoxel, limit=limit)
+        cost **= 1 / PATH_POWER
         if thing[mark.class_id]:
             away = np.linalg.norm(look.center - look.center[mark.supervoxel], axis=1)
             cost = cost + STEP_A_METRE * away

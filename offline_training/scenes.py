@@ -146,7 +146,8 @@ def _training_cloud(cloud: Cloud, prepared: Prepared, voxel: I32) -> TrainingClo
     aligned = cloud.xyz[kept].astype(np.float64) @ prepared.rotation.T
     # More points than this change no voxel of a turned crop, but every step would pay for them.
     fine = voxelize(aligned, THINNING * prepared.settings.voxel_size)
-    _, first = np.unique(fine.voxel_of_point, return_index=True)
+    first = np.empty(len(fine.coords), np.int32)
+    first[fine.voxel_of_point[::-1]] = np.arange(len(kept), dtype=np.int32)[::-1]
     kept, aligned = kept[first], aligned[first]
     own = prepared.voxel_of_point[kept]
     return TrainingCloud(

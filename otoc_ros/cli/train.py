@@ -161,7 +161,7 @@ def predict(
     from otoc_ros.site.files import atomic_write
     from otoc_ros.site.importer import parse_axis
     from otoc_ros.site.readers import read_cloud
-    from otoc_ros.site.readers.ply import ply_bytes
+    from otoc_ros.site.readers.ply import ply_parts
 
     perception = Perception(bundle)
     read = read_cloud(cloud)
@@ -173,7 +173,7 @@ def predict(
         "instance": found.instance,
         "confidence": found.confidence,
     }
-    atomic_write(output, ply_bytes(Cloud(read.xyz, colors[found.class_id]), columns))
+    atomic_write(output, ply_parts(Cloud(read.xyz, colors[found.class_id]), columns))
     names = [known.name for known in perception.info.classes]
     for thing in found.objects:
         out.print(f"{thing.id:4d} {names[thing.class_id]:16s} {thing.score:.2f}")

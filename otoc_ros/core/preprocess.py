@@ -133,7 +133,9 @@ def preprocess(
     xyz = mean_per_voxel(aligned, grid)
     rgb = None
     if cloud.rgb is not None:
-        rgb = mean_per_voxel(np.take(cloud.rgb, rows, axis=0), grid) / np.float32(255)
+        seen = cloud.rgb if len(rows) == len(cloud) else np.take(cloud.rgb, rows, axis=0)
+        rgb = mean_per_voxel(seen, grid) / np.float32(255)
+    del aligned  # the largest array of all, and super-voxels need room
     normal = sharp_normals(grid.coords, xyz)
     height = height_above_floor(xyz[:, 2])
     lap("voxels")
@@ -146,8 +148,10 @@ def preprocess(
         size=settings.supervoxel_size,
     )
     lap("supervoxels")
-    voxel_of_point = np.full(len(cloud), -1, np.int32)
-    voxel_of_point[rows] = grid.voxel_of_point
+    voxel_of_point = grid.voxel_of_point
+    if len(rows) < len(cloud):
+        voxel_of_point = np.full(len(cloud), -1, np.int32)
+        voxel_of_point[rows] = grid.voxel_of_point
     return Prepared(
         settings=settings,
         rotation=rotation,

@@ -106,7 +106,32 @@ def pool(values: NDArray[Any], ids: NDArray[np.int32], count: int) -> NDArray[np
     Returns:
         float32 [count, C]; zero for an id that no voxel has.
     """
-    return _pool(np.asarray(values), ids, count)  # type: ignore[no-any-return]
+    pooling = Pooling(count)
+    pooling.add(values, ids)
+    return pooling.mean()
+
+
+class Pooling:
+    """`pool` of values that come part by part.
+
+    Args:
+        count: super-voxels.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._size: NDArray[np.int64] = np.zeros(count, np.int64)
+        self._total: NDArray[np.float64] = np.zeros((count, 0))
+
+    def add(self, values: NDArray[Any], ids: NDArray[np.int32]) -> None:
+        """Values float [v, C] of some voxels, and their super-voxels int32 [v]."""
+        rows = np.asarray(values)
+        if not self._total.shape[1]:
+            self._total = np.zeros((len(self._size), rows.shape[1]))
+        _add_up(rows, ids, self._total, self._size)
+
+    def mean(self) -> NDArray[np.float32]:
+        """float32 [count, C]; zero for an id that no voxel has."""
+        return _divided(self._total, self._size)  # type: ignore[no-any-return]
 
 
 @compiled
@@ -176,16 +201,18 @@ def _in_order(label, count):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _pool(values, ids, count):  # type: ignore[no-untyped-def]
-    total = np.zeros((count, values.shape[1]), np.float64)
-    size = np.zeros(count, np.int64)
+def _add_up(values, ids, total, size):  # type: ignore[no-untyped-def]
     for v in range(len(ids)):
         size[ids[v]] += 1
         for c in range(values.shape[1]):
             total[ids[v], c] += values[v, c]
+
+
+@compiled
+def _divided(total, size):  # type: ignore[no-untyped-def]
     mean = np.zeros(total.shape, np.float32)
-    for m in range(count):
+    for m in range(len(size)):
         if size[m]:
-            for c in range(values.shape[1]):
+            for c in range(total.shape[1]):
                 mean[m, c] = total[m, c] / size[m]
     return mean

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,8 @@ from otoc_ros.core.propagation import (
     log_softmax,
     neighbour_graph,
 )
-from otoc_ros.core.supervoxels import pool
+from otoc_ros.core.supervoxels import Pooling, pool
+from otoc_ros.core.tiling import tiles
 from otoc_ros.perception.bank import Bank
 from otoc_ros.perception.networks import Answer, Network
 from otoc_ros.perception.place import standing_at
@@ -119,6 +120,10 @@ class Understanding(NamedTuple):
     belief: F32
 
 
+def _nobody(stage: str) -> None:
+    """Nobody wants to know how long a stage took."""
+
+
 class Perception:
     """Labels clouds with the networks of a bundle. Pure: the same cloud gives the same labels.
 
@@ -189,15 +194,28 @@ class Perception:
             InputError: as for a call.
         """
         prepared = preprocess(cloud, self.preprocessing, up)
-        return prepared.to_points(self._infer(prepared)["feature"], fill=0)
+        parts = [(core, answer["feature"]) for core, answer in self._infer(prepared)]
+        feature = np.empty((len(prepared.xyz), parts[0][1].shape[1]), np.float32)
+        for rows, part in parts:
+            feature[rows] = part
+        return prepared.to_points(feature, fill=0)
 
-    def _infer(self, prepared: Prepared, lap: Callable[[str], None] | None = None) -> Answer:
-        feeds: dict[str, Any] = {"features": prepared.features}
-        if self._unet.maps is not None:
-            feeds.update(self._unet.maps(prepared.grid.coords, self.info.levels))
-        if lap is not None:
+    def _infer(
+        self, prepared: Prepared, lap: Callable[[str], object] = _nobody
+    ) -> Iterator[tuple[NDArray[np.int64], Answer]]:
+        """What the U-Net says of all voxels, tile by tile: rows, and outputs of these rows."""
+        for tile in tiles(prepared.grid.coords, self.info.levels):
+            whole = len(tile.rows) == len(prepared.xyz)  # nothing is copied then
+            shown = slice(None) if whole else tile.rows
+            feeds: dict[str, Any] = {"features": prepared.features[shown]}
+            if self._unet.maps is not None:
+                feeds.update(self._unet.maps(prepared.grid.coords[shown], self.info.levels))
             lap("maps")
-        return self._unet(feeds)
+            answer = self._unet(feeds)
+            if not tile.core.all():
+                answer = {name: values[tile.core] for name, values in answer.items()}
+            lap("unet")
+            yield tile.rows[tile.core], answer
 
     def see(self, cloud: Cloud, up: NDArray[np.float64] | None = None) -> SeenCloud:
         """What the networks see in a cloud; arguments and errors as of a call."""
@@ -207,25 +225,29 @@ class Perception:
         def pooled(values: F32) -> F32:
             return pool(values, prepared.supervoxel, prepared.n_supervoxels)
 
-        seen = self._infer(prepared, clock.lap)
-        clock.lap("unet")
-        feature = pooled(seen["feature"])
+        features, logs = Pooling(prepared.n_supervoxels), Pooling(prepared.n_supervoxels)
+        offset = np.empty((len(prepared.xyz), 3), np.float32)
+        for rows, answer in self._infer(prepared, clock.lap):
+            ids = prepared.supervoxel[rows]
+            features.add(answer["feature"], ids)
+            logs.add(log_softmax(answer["logits"]), ids)
+            offset[rows] = answer["offset"]
+        feature = features.mean()
         described = np.concatenate([feature, pooled(prepared.features)], axis=1)
         embedding = self._relation({"described": described})["embedding"]
         clock.lap("relation")
         graph, affinity = self._graph(prepared, feature, embedding)
-        log_theta = pooled(log_softmax(seen["logits"]))
         colour: F32 = np.full((prepared.n_supervoxels, 3), np.nan, np.float32)
         if prepared.rgb is not None:
             colour = pooled(prepared.rgb)
         clock.lap("graph")
         return SeenCloud(
             prepared,
-            log_theta,
+            logs.mean(),
             feature,
             embedding,
             colour,
-            seen["offset"],
+            offset,
             graph,
             affinity,
             clock.milliseconds,
@@ -338,5 +360,5 @@ class _StageClock:
 
     def lap(self, stage: str) -> None:
         now = perf_counter()
-        self.milliseconds[stage] = (now - self._last) * 1e3
+        self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + (now - self._last) * 1e3
         self._last = now

@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,8 +37,11 @@ def writing(path: Path) -> Iterator[None]:
         raise InputError(f"cannot write {path}: {reason}; {remedy}") from error
 
 
-def atomic_write(path: Path, data: bytes) -> None:
+def atomic_write(path: Path, data: bytes | Iterable[bytes]) -> None:
     """Replace a file as a whole: afterwards it holds either the old bytes or all of the new ones.
+
+    Args:
+        data: all of it, or its parts one after the other.
 
     Raises:
         InputError: the folder is missing, full or not writable; the old file is untouched.
@@ -48,7 +51,8 @@ def atomic_write(path: Path, data: bytes) -> None:
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
+                for part in (data,) if isinstance(data, bytes) else data:
+                    stream.write(part)
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.replace(path)

@@ -21,7 +21,6 @@ from otoc_ros.site.fusing.drive import UpOf, fuse_views
 from otoc_ros.site.fusing.upright import Up
 from otoc_ros.site.fusing.views import Break, PosedView, returns
 from otoc_ros.site.readers import read_cloud_and_truth
-from otoc_ros.site.readers.ply import ply_bytes
 from otoc_ros.site.scene import Scene, Split, Vector
 from otoc_ros.site.site import Site, scan_id
 from otoc_ros.site.truth import Truth
@@ -213,14 +212,16 @@ def _add(
     left_out = len(cloud) - len(finite)
     if not len(finite):
         return Imported(name, 0, "left out: no finite point")
-    cloud = cloud.take(finite)
+    if left_out:
+        cloud = cloud.take(finite)
+        truth = None if truth is None else truth.take(finite)
+    del finite  # as large as a third of the cloud
     if (site.path / "scenes" / name).exists():
-        if site.scene(name).meta.id == scan_id(ply_bytes(cloud)):
+        if site.scene(name).meta.id == scan_id(cloud):
             return Imported(name, len(cloud), "was there already")
         raise InputError(
             f"site {site.path} has another scan called {name}; choose a name with --name"
         )
-    truth = None if truth is None else truth.take(finite)
     site.add_scene(name, cloud, split=split, up=up, source=source, truth=truth, views=views)
     note = f"new, {left_out:,} missing returns left out" if left_out else "new"
     return Imported(name, len(cloud), note)

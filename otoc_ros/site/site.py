@@ -19,7 +19,7 @@ from otoc_ros.core.errors import InputError
 from otoc_ros.site.classes import MAX_CLASSES, ClassInfo
 from otoc_ros.site.documents import Document, parse, read_document, write_document
 from otoc_ros.site.files import atomic_folder, atomic_write, locked_folder, writing
-from otoc_ros.site.readers.ply import ply_bytes
+from otoc_ros.site.readers.ply import ply_bytes, ply_parts
 from otoc_ros.site.scene import Scene, SceneMeta, Split, View
 from otoc_ros.site.truth import Truth, write_truth
 
@@ -177,11 +177,10 @@ class Site:
             raise InputError(f"site {self.path} has a scene {name} already; choose another name")
         if truth is not None:
             truth.check(len(cloud), len(self.config.classes), f"scene {name}")
-        scan = ply_bytes(cloud)
         meta = parse(
             SceneMeta,
             {
-                "id": scan_id(scan),
+                "id": scan_id(cloud),
                 "split": split,
                 "up": None if up is None else _unit(up),
                 "source": source,
@@ -197,7 +196,7 @@ class Site:
         with writing(path):
             path.parent.mkdir(exist_ok=True)
         with atomic_folder(path) as folder:
-            atomic_write(folder / "scan.ply", scan)
+            atomic_write(folder / "scan.ply", ply_parts(cloud))
             if truth is not None:
                 write_truth(folder / "truth.npz", truth)
             _write_views(folder, meta.views, views)
@@ -213,9 +212,12 @@ def _holds_something(path: Path) -> bool:
     )
 
 
-def scan_id(scan: bytes) -> str:
+def scan_id(cloud: Cloud) -> str:
     """Identity of a scan, from the bytes of its PLY file."""
-    return hashlib.sha256(scan).hexdigest()[:16]
+    known = hashlib.sha256()
+    for part in ply_parts(cloud):
+        known.update(part)
+    return known.hexdigest()[:16]
 
 
 def _write_views(

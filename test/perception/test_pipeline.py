@@ -16,7 +16,7 @@ from offline_training.self_training import (
     round_folder,
     training_settings,
 )
-from otoc_ros.core import native
+from otoc_ros.core import native, tiling
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.confidence import tempered
 from otoc_ros.core.errors import InputError
@@ -43,6 +43,28 @@ def test_labels_come_back_on_the_callers_points_in_their_order(perception):
     order = np.random.default_rng(1).permutation(len(cloud))
     shuffled = perception(Cloud(xyz[order], cloud.rgb[order]), UP)
     assert (shuffled.class_id == found.class_id[order]).mean() > 0.999
+
+
+def test_a_place_seen_in_tiles_has_no_seam(perception, monkeypatch):
+    rooms = [small_scene(60 + row)[0] for row in range(4)]
+    width = float(np.ptp(rooms[0].xyz[:, 0])) + 0.1
+    xyz = [room.xyz + np.float32([row * width, 0, 0]) for row, room in enumerate(rooms)]
+    place = Cloud(np.concatenate(xyz), np.concatenate([room.rgb for room in rooms]))
+    whole = perception(place, UP)
+    monkeypatch.setattr(tiling, "MOST_VOXELS", 2000)
+    parts = list(tiling.tiles(perception.see(place, UP).prepared.grid.coords, 2))
+    assert len(parts) > 3
+    tiled = perception(place, UP)
+    assert (tiled.class_id == whole.class_id).mean() >= 0.999
+    assert (tiled.instance == whole.instance).mean() >= 0.999
+    np.testing.assert_allclose(
+        perception.features(place, UP), _whole_features(perception, place, monkeypatch), atol=0.05
+    )
+
+
+def _whole_features(perception, place, monkeypatch):
+    monkeypatch.setattr(tiling, "MOST_VOXELS", 10**9)
+    return perception.features(place, UP)
 
 
 def test_the_same_cloud_gives_the_same_labels_wherever_it_lies(perception):

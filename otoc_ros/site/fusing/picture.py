@@ -12,6 +12,7 @@ from otoc_ros.core.cloud import Cloud, rotation_to_z
 
 SIDE = 480  # pixels of each of the two panels
 MARGIN = 24
+ENOUGH = 2_000_000  # points; more lie on the same pixels
 BACKGROUND = (250, 250, 248)
 INK = (30, 30, 30)
 
@@ -29,6 +30,7 @@ def up_picture(cloud: Cloud, up: NDArray[Any], caption: str) -> bytes:
     """
     from PIL import Image, ImageDraw
 
+    cloud = cloud.take(np.arange(0, len(cloud), len(cloud) // ENOUGH + 1))
     xyz = cloud.xyz.astype(np.float64) @ rotation_to_z(up).T
     rgb = cloud.rgb if cloud.rgb is not None else _height_colours(xyz[:, 2])
     open_top = xyz[:, 2] <= np.percentile(xyz[:, 2], 90)  # a ceiling would hide the room

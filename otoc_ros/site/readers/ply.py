@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ COLOURS = (
     ("diffuse_red", "diffuse_green", "diffuse_blue"),
 )
 NORMALS = ("nx", "ny", "nz")
+AT_ONCE = 1_000_000  # points that are put into the file's order together
 
 
 def read_ply(path: Path) -> Cloud:
@@ -38,9 +39,11 @@ def read_ply(path: Path) -> Cloud:
             raise InputError("it has no vertices; save it as a point cloud")
         points = vertex["vertex"].data
         return Cloud(
-            _columns(points, ("x", "y", "z")).astype(np.float32),
+            _columns(points, ("x", "y", "z")).astype(np.float32, copy=False),
             _colour(points),
-            _columns(points, NORMALS).astype(np.float32) if _has(points, NORMALS) else None,
+            _columns(points, NORMALS).astype(np.float32, copy=False)
+            if _has(points, NORMALS)
+            else None,
         )
 
 
@@ -50,18 +53,30 @@ def ply_bytes(cloud: Cloud, columns: Mapping[str, NDArray[Any]] | None = None) -
     Args:
         columns: further vertex properties by name, each a number [N] of at most 32 bits or float64.
     """
+    buffer = io.BytesIO()
+    for part in ply_parts(cloud, columns):
+        buffer.write(part)
+    return buffer.getvalue()
+
+
+def ply_parts(cloud: Cloud, columns: Mapping[str, NDArray[Any]] | None = None) -> Iterator[bytes]:
+    """`ply_bytes` piece by piece, so that memory need not hold a large cloud a second time."""
     parts: dict[str, NDArray[Any]] = dict(zip("xyz", cloud.xyz.T, strict=True))
     if cloud.normal is not None:
         parts.update(zip(NORMALS, cloud.normal.T, strict=True))
     if cloud.rgb is not None:
         parts.update(zip(COLOURS[0], cloud.rgb.T, strict=True))
     parts.update(columns or {})
-    vertex = np.empty(len(cloud), [(name, part.dtype) for name, part in parts.items()])
-    for name, part in parts.items():
-        vertex[name] = part
-    buffer = io.BytesIO()
-    PlyData([PlyElement.describe(vertex, "vertex")], byte_order="<").write(buffer)
-    return buffer.getvalue()
+    layout = np.dtype([(name, part.dtype.newbyteorder("<")) for name, part in parts.items()])
+    element = PlyElement.describe(np.empty(0, layout), "vertex")
+    header = PlyData([element], byte_order="<").header
+    yield header.replace("element vertex 0", f"element vertex {len(cloud)}").encode() + b"\n"
+    for start in range(0, len(cloud), AT_ONCE):
+        rows = slice(start, min(start + AT_ONCE, len(cloud)))
+        vertex = np.empty(rows.stop - start, layout)
+        for name, part in parts.items():
+            vertex[name] = part[rows]
+        yield vertex.tobytes()
 
 
 def _colour(points: NDArray[Any]) -> NDArray[np.uint8] | None:
