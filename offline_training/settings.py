@@ -52,8 +52,8 @@ class TrainingSettings(BaseModel):
 
 PRESETS = {
     "tiny": TrainingSettings(
-        preset="tiny", width=16, levels=5, max_voxels=10_000, crops=2,
-        rounds=4, steps=350, learning_rate=5e-3,
+        preset="tiny", width=16, levels=5, max_voxels=5_000, crops=2,
+        rounds=4, steps=900, learning_rate=1e-2,
     ),
     "small": TrainingSettings(
         preset="small", width=16, levels=7, max_voxels=30_000, crops=2,
