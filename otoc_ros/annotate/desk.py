@@ -82,6 +82,13 @@ class Desk:
             self._scans.move_to_end(name)
             return self._scans[name]
 
+    def prepare(self) -> None:
+        """Begin to read the scene that the first window shows, while its browser starts.
+
+        What is wrong with it is said once a window asks for it.
+        """
+        self._surveyor.submit(self.scan, self.last_scene)
+
     def segments(self, name: str) -> Segments | None:
         """The super-voxels of a scene if they are known already."""
         with self._lock:
@@ -151,6 +158,7 @@ def serve(site: Site, host: str, port: int, announce: Callable[[str], None]) -> 
         InputError: the site has no scenes, or the address cannot be listened on.
     """
     desk = Desk(site)
+    desk.prepare()
     with contextlib.redirect_stdout(io.StringIO()):  # viser prints an address of its own
         server = viser.ViserServer(host="127.0.0.1", port=0, label="otoc label", verbose=False)
     try:
