@@ -22,16 +22,19 @@ class Glow:
         self._nodes: dict[str, viser.PointCloudHandle] = {}
         self._sent: dict[str, bytes] = {}
 
-    def draw(self, parts: dict[str, Part], size: float) -> None:
+    def draw(self, parts: dict[str, Part], size: float, *, over_new_scan: bool = False) -> None:
         """Send the parts that have changed since the last call, and take away those that are gone.
 
         Args:
             parts: points by a name that is good for a scene node. size: of the scan's points,
-                metres.
+                metres. over_new_scan: whether points or colours of the scan were sent just before.
         """
+        if over_new_scan:
+            # Of two points at one place the browser shows the one that was sent last.
+            self._sent.clear()
         for name in self._nodes.keys() - parts.keys():
             self._nodes.pop(name).remove()
-            del self._sent[name]
+            self._sent.pop(name, None)
         for name, (xyz, rgb) in parts.items():
             if len(xyz) == 1:  # for one point alone the browser builds a shader of its own
                 xyz, rgb = np.repeat(xyz, 2, axis=0), np.repeat(rgb, 2, axis=0)

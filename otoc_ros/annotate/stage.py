@@ -156,7 +156,8 @@ class Stage:
                 self._points.point_size = point_size
                 if is_recoloured:
                     self._points.colors = self._base.astype(np.uint8)
-            self._glow.draw(self._lit_parts(scan, lit, chosen, class_colors), point_size)
+            parts = self._lit_parts(scan, lit, chosen, class_colors)
+            self._glow.draw(parts, point_size, over_new_scan=is_recoloured)
             self._pins.draw(scan, self.box, self.diagonal, classes, clicks, chosen)
 
     def _lit_parts(

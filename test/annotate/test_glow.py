@@ -51,6 +51,15 @@ def test_only_what_has_changed_is_sent() -> None:
     assert window.shown == {"/lit/1"} and len(window.sent) == 5
 
 
+def test_over_a_new_scan_all_is_sent_again_or_the_scan_would_hide_it() -> None:
+    window = Window()
+    glow = Glow(window)
+    glow.draw({"0": part(5, 9), "1": part(4, 9)}, 0.1)
+    glow.draw({"1": part(4, 9)}, 0.1, over_new_scan=True)
+    assert [name for name, *_ in window.sent] == ["/lit/0", "/lit/1", "/lit/1"]
+    assert window.shown == {"/lit/1"}
+
+
 def test_one_point_is_sent_twice_so_that_it_has_the_shader_of_many() -> None:
     window = Window()
     Glow(window).draw({"0": part(1, 9)}, 0.1)
