@@ -36,6 +36,8 @@ class Desk:
 
     Attributes:
         record: what was said. board: what follows from it. training, review: see there.
+        last_scene, last_class: that a window has chosen last. Who comes back after a lost
+            connection goes on there, although the server may not have noticed that it was gone.
         exports: how often new networks have replaced those that the pictures were made with.
     """
 
@@ -44,6 +46,7 @@ class Desk:
         names = self.record.to_label
         waiting = [name for name in names if not self.record.of(name).clicks]
         self.last_scene = (waiting or names)[0]
+        self.last_class = self.record.classes[0].name
         self.helper = Helper(site)
         self.board = Board(self.record, self.segments)
         self.training = Training(site.path)
@@ -160,7 +163,8 @@ def serve(site: Site, host: str, port: int, announce: Callable[[str], None]) -> 
     desk = Desk(site)
     desk.prepare()
     with contextlib.redirect_stdout(io.StringIO()):  # viser prints an address of its own
-        server = viser.ViserServer(host="127.0.0.1", port=0, label="otoc label", verbose=False)
+        # A label would stand where the page says whether it is connected.
+        server = viser.ViserServer(host="127.0.0.1", port=0, verbose=False)
     try:
         server.gui.configure_theme(
             show_logo=False, show_share_button=False, dark_mode=True, brand_color=(70, 130, 180)

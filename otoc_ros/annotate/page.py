@@ -39,6 +39,7 @@ class Page:
         self.client, self.desk = client, desk
         self.lock = threading.RLock()
         self.labeller = Labeller(desk.record, desk.last_scene, time.monotonic())
+        self.labeller.choose(desk.last_class, time.monotonic())
         self.stage = Stage(client)
         self._suggestion: Suggestion | None = None
         self._seen: Any = None

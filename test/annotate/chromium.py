@@ -69,6 +69,12 @@ class Tab:
             self.errors.append(message.text)
 
 
+def middle(window: Tab) -> tuple[float, float]:
+    """Where the box is seen: the view is turned to the middle of the scene."""
+    x, y = window.page.evaluate("[innerWidth / 2, innerHeight / 2]")
+    return x, y
+
+
 @contextmanager
 def browser() -> Iterator[BrowserContext]:
     """Chromium with a fresh profile; it ends with the block."""
