@@ -20,6 +20,7 @@ from otoc_ros.annotate.review_tab import ReviewTab
 from otoc_ros.annotate.scan import Scan
 from otoc_ros.annotate.stage import Knowledge, Stage
 from otoc_ros.annotate.suggest import Suggestion
+from otoc_ros.annotate.touch import free_fingers
 from otoc_ros.annotate.train_tab import TrainTab
 from otoc_ros.annotate.view_tab import ViewTab
 from otoc_ros.core.errors import InputError
@@ -46,6 +47,7 @@ class Page:
         self._exports = desk.exports  # of which the scene that is shown knows
         self._double = DoubleClick()
         self._complaint = "", 0.0  # what was said last, and how long it stays
+        free_fingers(client)
         tabs = client.gui.add_tab_group()
         with tabs.add_tab("Label"):
             self.label = LabelTab(self)

@@ -17,6 +17,7 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--disable-quic",
 )
+LAPTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 SLOW = 240  # seconds; drawing without a graphics card, on a machine that others use
 
 
@@ -76,13 +77,13 @@ def middle(window: Tab) -> tuple[float, float]:
 
 
 @contextmanager
-def browser() -> Iterator[BrowserContext]:
-    """Chromium with a fresh profile; it ends with the block."""
+def browser(**device: Any) -> Iterator[BrowserContext]:
+    """Chromium with a fresh profile, on a laptop or another device; it ends with the block."""
     with (
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=BINARY, args=[*FLAGS]) as chromium,
     ):
-        context = chromium.new_context(viewport={"width": 1280, "height": 800})
+        context = chromium.new_context(**LAPTOP | device)
         context.set_default_timeout(SLOW * 1000)
         yield context
 

@@ -64,25 +64,29 @@ def test_a_broken_connection_loses_no_click_that_was_told(site: Site) -> None:
 
 @pytest.mark.skipif(BINARY is None, reason="needs Chromium: apt install chromium")
 def test_the_page_says_that_the_connection_is_lost_and_recovers(site: Site) -> None:
-    with page(site) as there, Line(there) as line, browser() as chromium:
-        with tab(chromium, line.link) as window:
-            window.shows("0 clicks here")
-            window.page.wait_for_selector("canvas")
-            window.press("2")
-            window.shows("\nbox")
-            x, y = middle(window)
-            window.click(x, y)
-            window.shows("1: box 1")
+    with (
+        page(site) as there,
+        Line(there) as line,
+        browser() as chromium,
+        tab(chromium, line.link) as window,
+    ):
+        window.shows("0 clicks here")
+        window.page.wait_for_selector("canvas")
+        window.press("2")
+        window.shows("\nbox")
+        x, y = middle(window)
+        window.click(x, y)
+        window.shows("1: box 1")
 
-            line.cut()
-            window.shows("Connecting...")
-            window.click(x, y + 60)  # goes nowhere
-            line.mend()
-            wait(lambda: "Connecting..." not in window.text())
-            window.shows("1 click here")
-            window.shows("\nbox")  # the class that was chosen, not the table's first
-            window.click(x + 10, y)
-            window.shows("2: box 2")
+        line.cut()
+        window.shows("Connecting...")
+        window.click(x, y + 60)  # goes nowhere
+        line.mend()
+        wait(lambda: "Connecting..." not in window.text())
+        window.shows("1 click here")
+        window.shows("\nbox")  # the class that was chosen, not the table's first
+        window.click(x + 10, y)
+        window.shows("2: box 2")
     assert [(click.kind, click.class_name, click.object) for click in written(site)] == [
         ("click", "box", 1),
         ("click", "box", 2),
