@@ -253,6 +253,7 @@ class Page:
             record.classes,
         ):
             self.redraw()
+        self.view.show_state()
         self.train.show_state()
 
     def redraw(self) -> None:
@@ -278,7 +279,7 @@ class Page:
             return Knowledge()
         pseudo = None
         if view in ("pseudo labels", "errors"):
-            pseudo = self.desk.review.pseudo(name, segments)
+            pseudo = self.desk.review.pseudo(name, segments, self.view.round)
         return Knowledge(
             belief=self.desk.board.belief(name),
             pseudo=None if pseudo is None else pseudo[0],
@@ -290,5 +291,6 @@ class Page:
         record = self.desk.record
         self._seen = [record.of(name).stamp for name in record.scenes], record.classes
         self.label.show_state()
+        self.view.show_state()
         self.help.show_state()
         self.train.show_state()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import suppress
-from typing import Self
 
 
 class Line:
@@ -23,7 +22,7 @@ class Line:
         self._is_whole = True
         self.link = f"http://127.0.0.1:{self._door.getsockname()[1]}/"
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Line:
         threading.Thread(target=self._answer, daemon=True).start()
         return self
 
