@@ -36,6 +36,8 @@ class Desk:
 
     Attributes:
         record: what was said. board: what follows from it. training, review: see there.
+        last_scene, last_class: that a window has chosen last. Who comes back after a lost
+            connection goes on there, although the server may not have noticed that it was gone.
         exports: how often new networks have replaced those that the pictures were made with.
     """
 
@@ -44,6 +46,7 @@ class Desk:
         names = self.record.to_label
         waiting = [name for name in names if not self.record.of(name).clicks]
         self.last_scene = (waiting or names)[0]
+        self.last_class = self.record.classes[0].name
         self.helper = Helper(site)
         self.board = Board(self.record, self.segments)
         self.training = Training(site.path)
@@ -81,6 +84,13 @@ class Desk:
                     self._scans.popitem(last=False)
             self._scans.move_to_end(name)
             return self._scans[name]
+
+    def prepare(self) -> None:
+        """Begin to read the scene that the first window shows, while its browser starts.
+
+        What is wrong with it is said once a window asks for it.
+        """
+        self._surveyor.submit(self.scan, self.last_scene)
 
     def segments(self, name: str) -> Segments | None:
         """The super-voxels of a scene if they are known already."""
@@ -151,8 +161,10 @@ def serve(site: Site, host: str, port: int, announce: Callable[[str], None]) -> 
         InputError: the site has no scenes, or the address cannot be listened on.
     """
     desk = Desk(site)
+    desk.prepare()
     with contextlib.redirect_stdout(io.StringIO()):  # viser prints an address of its own
-        server = viser.ViserServer(host="127.0.0.1", port=0, label="otoc label", verbose=False)
+        # A label would stand where the page says whether it is connected.
+        server = viser.ViserServer(host="127.0.0.1", port=0, verbose=False)
     try:
         server.gui.configure_theme(
             show_logo=False, show_share_button=False, dark_mode=True, brand_color=(70, 130, 180)

@@ -90,6 +90,7 @@ class LabelTab:
     def choose(self, name: str) -> None:
         """What the next clicks mean."""
         self._page.labeller.choose(name, time.monotonic())
+        self._page.desk.last_class = name
         self.reset_meaning()
         self._page.show_state()
 

@@ -20,6 +20,7 @@ from otoc_ros.annotate.review_tab import ReviewTab
 from otoc_ros.annotate.scan import Scan
 from otoc_ros.annotate.stage import Knowledge, Stage
 from otoc_ros.annotate.suggest import Suggestion
+from otoc_ros.annotate.touch import free_fingers
 from otoc_ros.annotate.train_tab import TrainTab
 from otoc_ros.annotate.view_tab import ViewTab
 from otoc_ros.core.errors import InputError
@@ -39,12 +40,14 @@ class Page:
         self.client, self.desk = client, desk
         self.lock = threading.RLock()
         self.labeller = Labeller(desk.record, desk.last_scene, time.monotonic())
+        self.labeller.choose(desk.last_class, time.monotonic())
         self.stage = Stage(client)
         self._suggestion: Suggestion | None = None
         self._seen: Any = None
         self._exports = desk.exports  # of which the scene that is shown knows
         self._double = DoubleClick()
         self._complaint = "", 0.0  # what was said last, and how long it stays
+        free_fingers(client)
         tabs = client.gui.add_tab_group()
         with tabs.add_tab("Label"):
             self.label = LabelTab(self)
@@ -250,6 +253,7 @@ class Page:
             record.classes,
         ):
             self.redraw()
+        self.view.show_state()
         self.train.show_state()
 
     def redraw(self) -> None:
@@ -275,7 +279,7 @@ class Page:
             return Knowledge()
         pseudo = None
         if view in ("pseudo labels", "errors"):
-            pseudo = self.desk.review.pseudo(name, segments)
+            pseudo = self.desk.review.pseudo(name, segments, self.view.round)
         return Knowledge(
             belief=self.desk.board.belief(name),
             pseudo=None if pseudo is None else pseudo[0],
@@ -287,5 +291,6 @@ class Page:
         record = self.desk.record
         self._seen = [record.of(name).stamp for name in record.scenes], record.classes
         self.label.show_state()
+        self.view.show_state()
         self.help.show_state()
         self.train.show_state()

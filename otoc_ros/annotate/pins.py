@@ -26,7 +26,7 @@ class Pins:
 
     def __init__(self, client: viser.ClientHandle) -> None:
         self._client = client
-        self._nodes: list[viser.SceneNodeHandle] = []
+        self._nodes: dict[str, viser.SceneNodeHandle] = {}
         self._sign: list[viser.SceneNodeHandle] = []
         self._drawn: object = None
 
@@ -44,9 +44,7 @@ class Pins:
         if wanted == self._drawn:
             return
         self._drawn = wanted
-        for node in self._nodes:
-            node.remove()
-        self._nodes = []
+        former, self._nodes = self._nodes, {}
         color = {known.name: known.color for known in classes}
         shown = [
             click for click in clicks if click.position and click.kind in ("click", "exclude")
@@ -66,14 +64,16 @@ class Pins:
                 name = f"/pins/{'chosen' if is_chosen else 'others'}"
                 self._stick(name, np.array([foot for foot, _ in some]), heads, size, swell)
             if some and is_chosen:
-                self._nodes.append(
-                    self._client.scene.add_label(
-                        f"{name}/label",
-                        title(some[0][1]),
-                        position=some[0][0] + [0, 0, 4 * size],
-                        anchor="bottom-center",
-                    )
+                self._nodes[f"{name}/label"] = self._client.scene.add_label(
+                    f"{name}/label",
+                    title(some[0][1]),
+                    position=some[0][0] + [0, 0, 4 * size],
+                    anchor="bottom-center",
                 )
+        # A node that is added again takes the former one's place. To remove that first would make
+        # the browser build its shaders anew, for which it waits until all is drawn.
+        for name in former.keys() - self._nodes.keys():
+            former[name].remove()
 
     def sign(self, place: NDArray[np.float32] | None, words: str, diagonal: float) -> None:
         """Show where to click next, or nothing."""
@@ -113,28 +113,26 @@ class Pins:
         lift /= np.linalg.norm(lift, axis=1, keepdims=True)
         heads = feet + 1.8 * swell * size * lift
         scene = self._client.scene
-        self._nodes += [
-            scene.add_line_segments(
-                f"{name}/stems", np.stack([feet, heads], 1), STEM, thickness=0.2 * size
-            ),
-            scene.add_point_cloud(
-                f"{name}/rims",
-                heads - [0, 0, 0.1 * size],  # behind the heads for who looks from above
-                STEM,
-                point_size=1.3 * swell * size,
+        self._nodes[f"{name}/stems"] = scene.add_line_segments(
+            f"{name}/stems", np.stack([feet, heads], 1), STEM, thickness=0.2 * size
+        )
+        if len(heads) == 1:  # one point alone would have a shader of its own, too; see `draw`
+            heads, colors = np.repeat(heads, 2, axis=0), colors * 2
+        rims = np.tile(np.array(STEM, np.uint8), (len(heads), 1))  # the shader that heads have, too
+        for part, places, rgb, width, shading in (
+            # The rims are behind the heads for who looks from above.
+            ("rims", heads - [0, 0, 0.1 * size], rims, 1.3 * swell * size, "flat"),
+            ("heads", heads, np.array(colors, np.uint8), swell * size, "gradient"),
+        ):
+            self._nodes[f"{name}/{part}"] = scene.add_point_cloud(
+                f"{name}/{part}",
+                places,
+                rgb,
+                point_size=width,
                 point_shape="circle",
-                point_shading="flat",
+                point_shading=shading,  # type: ignore[arg-type]
                 precision="float32",
-            ),
-            scene.add_point_cloud(
-                f"{name}/heads",
-                heads,
-                np.array(colors, np.uint8),
-                point_size=swell * size,
-                point_shape="circle",
-                precision="float32",
-            ),
-        ]
+            )
 
 
 def title(click: Click) -> str:

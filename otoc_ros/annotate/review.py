@@ -1,4 +1,4 @@
-"""What the machine has labelled, for a person to look over: the last round, and the truth."""
+"""What the machine has labelled, for a person to look over: of any round, and the truth."""
 
 from __future__ import annotations
 
@@ -26,13 +26,19 @@ class Review:
         self._truth: dict[str, I32 | None] = {}
         self._labels: tuple[object, dict[str, NDArray]] | None = None  # type: ignore[type-arg]
 
-    def pseudo(self, name: str, segments: Segments) -> tuple[I32, NDArray[np.float32]] | None:
-        """Class int32 [M], -1 = none, and confidence [M] of the last round's pseudo labels.
+    def pseudo(
+        self, name: str, segments: Segments, number: str | None = None
+    ) -> tuple[I32, NDArray[np.float32]] | None:
+        """Class int32 [M], -1 = none, and confidence [M] of a round's pseudo labels.
 
-        None: no round is complete, or it knew the scene otherwise.
+        Args:
+            number: name of the round's folder; None: the last one.
+
+        Returns:
+            None where the round is not complete, or knew the scene otherwise.
         """
         with self._lock:
-            arrays = self._last_labels()
+            arrays = self._labels_of(number or "[0-9][0-9]")
         label = arrays.get(f"{name}/label")
         if label is None or len(label) != segments.count:
             return None
@@ -57,13 +63,15 @@ class Review:
                     self._truth[name] = None
             return self._truth[name]
 
-    def doubtful(self, name: str, segments: Segments) -> NDArray[np.int64]:
-        """Super-voxels with a pseudo label, the least sure one first.
+    def doubtful(
+        self, name: str, segments: Segments, number: str | None = None
+    ) -> NDArray[np.int64]:
+        """Super-voxels with a pseudo label of a round (see `pseudo`), the least sure one first.
 
         Raises:
             InputError: there are none.
         """
-        found = self.pseudo(name, segments)
+        found = self.pseudo(name, segments, number)
         rows = np.zeros(0, np.int64) if found is None else np.flatnonzero(found[0] >= 0)
         if found is None or not len(rows):
             raise InputError("this scene has no pseudo labels; train first")
@@ -90,8 +98,8 @@ class Review:
             raise InputError("nothing here differs from the ground truth")
         return rows
 
-    def _last_labels(self) -> dict[str, NDArray]:  # type: ignore[type-arg]
-        rounds = sorted((self._record.site.path / "rounds").glob("[0-9][0-9]/labels.npz"))
+    def _labels_of(self, pattern: str) -> dict[str, NDArray]:  # type: ignore[type-arg]
+        rounds = sorted((self._record.site.path / "rounds").glob(f"{pattern}/labels.npz"))
         complete = [path for path in rounds if (path.parent / "metrics.json").exists()]
         if not complete:
             return {}

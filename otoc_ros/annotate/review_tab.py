@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from otoc_ros.annotate.segments import Segments
 
 TELL = (
-    "*Doubtful* goes through the last round's pseudo labels, the least sure first; *Error* through "
-    "what differs from the ground truth, where there is one; *Robot* through clicks from the robot."
+    "*Doubtful* goes through the pseudo labels of the round that *View* names, the least sure "
+    "first; *Error* through what differs from the ground truth, where there is one; *Robot* "
+    "through clicks from the robot."
 )
 
 
@@ -33,8 +34,9 @@ class ReviewTab:
 
     def _doubtful(self) -> None:
         name, segments = self._scene()
-        rows = self._page.desk.review.doubtful(name, segments)
-        found = self._page.desk.review.pseudo(name, segments)
+        number = self._page.view.round
+        rows = self._page.desk.review.doubtful(name, segments, number)
+        found = self._page.desk.review.pseudo(name, segments, number)
         assert found is not None, "doubtful() refuses where there is none"
         place = int(rows[self._step("doubtful", len(rows))])
         self._page.view.choose("pseudo labels")
@@ -44,7 +46,8 @@ class ReviewTab:
     def _error(self) -> None:
         name, segments = self._scene()
         review, board = self._page.desk.review, self._page.desk.board
-        pseudo, belief = review.pseudo(name, segments), board.belief(name)
+        pseudo = review.pseudo(name, segments, self._page.view.round)
+        belief = board.belief(name)
         if pseudo is not None:
             told = pseudo[0]
         elif belief is not None:

@@ -17,7 +17,7 @@ from otoc_ros.core.preprocess import Preprocessing, preprocess
 from otoc_ros.core.voxels import voxelize
 from otoc_ros.site.scene import Scene
 
-MOST_DRAWN = 200_000  # points; browsers without a graphics card turn these smoothly
+MOST_DRAWN = 80_000  # points; a browser without a graphics card needs some µs for each
 ELSEWHERE = 0.15  # share of them outside the view, for when it is turned
 
 

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from otoc_ros.annotate.camera import Camera
 from otoc_ros.annotate.clip import EVERYWHERE, Box
+from otoc_ros.annotate.glow import Glow, Part
 from otoc_ros.annotate.paint import (
     CHOSEN_TINT,
     GROWN_TINT,
     SAID_TINT,
+    Colors,
     Look,
     base_colors,
     tint,
@@ -53,10 +55,12 @@ class Stage:
 
     def __init__(self, client: viser.ClientHandle) -> None:
         self._client = client
-        self._pins = Pins(client)
+        self._pins, self._glow = Pins(client), Glow(client)
         self._points: viser.PointCloudHandle | None = None
         self._rows: NDArray[np.int64] = np.zeros(0, np.int64)
         self._sent: tuple[Scan, Box, int] | None = None
+        self._base: Colors = np.zeros((0, 3), np.float32)  # colours of the points, none lit
+        self._looked: tuple[object, ...] = ()  # what they follow from
         self._sight = 0
         self.camera = Camera(client)
         self.scan: Scan | None = None
@@ -127,33 +131,58 @@ class Stage:
         is_new = sent != self._sent
         if is_new:
             self._rows = scan.drawn(self.box, self._seen)
-        rows = self._rows
         class_colors = np.array([known.color for known in classes], np.uint8)
-        segments = scan.found_segments()
-        look = _look(scan, rows, segments, lit, knowledge)
-        colors = base_colors(view, look, class_colors)
-        painted = colors.astype(np.uint8)
-        if segments is not None and lit is not None:
-            of_point = segments.of_point[rows]
-            strength = np.where(lit.said, SAID_TINT, GROWN_TINT).astype(np.float32)
-            strength[lit.of_click(chosen)] = CHOSEN_TINT
-            painted = tint(colors, lit.label[of_point], strength[of_point], class_colors)
+        looked = sent, view, classes, lit if view == "objects" else None, *_parts(knowledge)
+        looked = *looked, scan.found_segments()
+        is_recoloured = is_new or not _same(looked, self._looked)
+        if is_recoloured:
+            look = _look(scan, self._rows, scan.found_segments(), lit, knowledge)
+            self._base = base_colors(view, look, class_colors)
+            self._looked = looked
         with self._client.atomic():
-            if self._points is not None and not is_new:
-                self._points.colors = painted  # the points themselves are there already
-                self._points.point_size = SPREAD * size * scan.spacing
-            else:
+            point_size = SPREAD * size * scan.spacing
+            if self._points is None or is_new:
                 self._points = self._client.scene.add_point_cloud(
                     "/scan",
-                    scan.xyz[rows],
-                    painted,
-                    point_size=SPREAD * size * scan.spacing,
+                    scan.xyz[self._rows],
+                    self._base.astype(np.uint8),
+                    point_size=point_size,
                     point_shape="circle",
                     point_shading="flat",
                     precision="float32",
                 )
                 self._sent = sent
+            else:  # the points themselves are there already
+                self._points.point_size = point_size
+                if is_recoloured:
+                    self._points.colors = self._base.astype(np.uint8)
+            parts = self._lit_parts(scan, lit, chosen, class_colors)
+            self._glow.draw(parts, point_size, over_new_scan=is_recoloured)
             self._pins.draw(scan, self.box, self.diagonal, classes, clicks, chosen)
+
+    def _lit_parts(
+        self, scan: Scan, lit: Lit | None, chosen: str | None, class_colors: NDArray[np.uint8]
+    ) -> dict[str, Part]:
+        """The drawn points that take a label: those of the chosen object, the others by class."""
+        segments = scan.found_segments()
+        if segments is None or lit is None:
+            return {}
+        strength = np.where(lit.said, SAID_TINT, GROWN_TINT).astype(np.float32)
+        part_of = lit.label.copy()
+        covered = lit.of_click(chosen)
+        strength[covered], part_of[covered] = CHOSEN_TINT, len(class_colors)
+        of_point = segments.of_point[self._rows]
+        shining = np.flatnonzero(lit.label[of_point] >= 0)
+        of_point = of_point[shining]
+        xyz = scan.xyz[self._rows[shining]]
+        rgb = tint(self._base[shining], lit.label[of_point], strength[of_point], class_colors)
+        part = part_of[of_point]
+        names = {int(row): str(row) for row in np.unique(part)} | {len(class_colors): "chosen"}
+        return {
+            name: (xyz[part == row], rgb[part == row])
+            for row, name in names.items()
+            if (part == row).any()
+        }
 
     def point_at(self, place: NDArray[np.float32] | None, words: str = "") -> None:
         """Put up the sign where to click next, or take it away."""
@@ -162,6 +191,18 @@ class Stage:
     def close_up(self, place: NDArray[np.float32]) -> None:
         """Fly close to a place."""
         self.camera.approach(place.astype(np.float64), CLOSE_UP * self.diagonal)
+
+
+def _parts(knowledge: Knowledge) -> tuple[object, ...]:
+    return knowledge.belief, knowledge.pseudo, knowledge.pseudo_confidence, knowledge.truth
+
+
+def _same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
+    """Arrays are the same only where they are one and the same; that costs nothing to tell."""
+    return len(one) == len(other) and all(
+        a is b or (not isinstance(a, np.ndarray | Segments | Lit) and a == b)
+        for a, b in zip(one, other, strict=True)
+    )
 
 
 def _look(

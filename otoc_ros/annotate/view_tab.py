@@ -9,6 +9,7 @@ from otoc_ros.annotate.paint import VIEWS
 if TYPE_CHECKING:
     from otoc_ros.annotate.page import Page
 
+LAST = "last"  # the round that came last, whichever that is
 TOP = 0.95  # height of the top view as a share of the scene's diagonal
 
 
@@ -19,6 +20,9 @@ class ViewTab:
         self._page = page
         gui: Any = page.client.gui
         self._view = gui.add_dropdown("View", VIEWS)
+        self._round = gui.add_dropdown(
+            "Labels of round", (LAST,), hint="Pseudo labels and errors before and after a round"
+        )
         self._size = gui.add_slider("Point size", 0.3, 3.0, 0.1, 1.0)
         with gui.add_folder("Clip box"):
             self._sides = [
@@ -34,6 +38,7 @@ class ViewTab:
             ]
         where = gui.add_button_group("", ("Top view", "Whole scene"))
         page.on_change(self._view, lambda _: page.redraw())
+        page.on_change(self._round, lambda _: page.redraw())
         page.on_change(self._size, lambda _: page.redraw())
         for side in self._sides:
             page.on_change(side, lambda _: self._clip())
@@ -48,6 +53,11 @@ class ViewTab:
         return name
 
     @property
+    def round(self) -> str | None:
+        """The round whose pseudo labels are shown; None: the last one."""
+        return None if self._round.value == LAST else str(self._round.value)
+
+    @property
     def size(self) -> float:
         """Of the points, 1 = they just touch."""
         return float(self._size.value)
@@ -56,6 +66,14 @@ class ViewTab:
         """Show another view."""
         self._view.value = name
         self._page.redraw()
+
+    def show_state(self) -> None:
+        """Offer the rounds that there are now."""
+        options = LAST, *reversed(self._page.desk.training.rounds())
+        if self._round.options != options:
+            chosen = self._round.value
+            self._round.options = options
+            self._round.value = chosen if chosen in options else LAST
 
     def limit(self) -> None:
         """Fit the sliders to the scene that is shown."""

@@ -17,6 +17,7 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--disable-quic",
 )
+LAPTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 SLOW = 240  # seconds; drawing without a graphics card, on a machine that others use
 
 
@@ -69,14 +70,20 @@ class Tab:
             self.errors.append(message.text)
 
 
+def middle(window: Tab) -> tuple[float, float]:
+    """Where the box is seen: the view is turned to the middle of the scene."""
+    x, y = window.page.evaluate("[innerWidth / 2, innerHeight / 2]")
+    return x, y
+
+
 @contextmanager
-def browser() -> Iterator[BrowserContext]:
-    """Chromium with a fresh profile; it ends with the block."""
+def browser(**device: Any) -> Iterator[BrowserContext]:
+    """Chromium with a fresh profile, on a laptop or another device; it ends with the block."""
     with (
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=BINARY, args=[*FLAGS]) as chromium,
     ):
-        context = chromium.new_context(viewport={"width": 1280, "height": 800})
+        context = chromium.new_context(**LAPTOP | device)
         context.set_default_timeout(SLOW * 1000)
         yield context
 

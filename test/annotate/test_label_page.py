@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("viser", reason="needs the extra [label]: pip install 'otoc_ros[label]'")
 
 from box_site import CENTRE, SIDE
-from chromium import BINARY, Tab, browser, tab, wait
+from chromium import BINARY, Tab, browser, middle, tab, wait
 from label_process import page
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -24,11 +24,6 @@ from otoc_ros.site.site import Site
 def lines(site: Site, scene: str = "a") -> list[dict]:
     path = site.scene(scene).clicks_path
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def middle(window: Tab) -> tuple[float, float]:
-    """Where the box is seen: the view is turned to the middle of the scene."""
-    return tuple(window.page.evaluate("[innerWidth / 2, innerHeight / 2]"))
 
 
 def choose(window: Tab, key: str, name: str) -> None:
