@@ -20,7 +20,7 @@ from otoc_ros.core.errors import InputError
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-STEPS, ROUNDS = 4, 2
+STEPS, ROUNDS = 2, 2
 
 
 def run(*command):
@@ -69,12 +69,12 @@ def test_two_processes_end_where_one_ends(tmp_path):
     for number in range(ROUNDS):
         losses = [round_metrics(site, number)["losses"] for site in (one, two)]
         # One step agrees to 1e-6 in float64; in float32 Adam soon makes much of rounding.
-        assert losses[1] == pytest.approx(losses[0], rel=0.25, abs=0.05)
+        assert losses[1] == pytest.approx(losses[0], rel=0.1, abs=0.02)
         labels = [
             load_labels(round_folder(site, number) / "labels.npz", names) for site in (one, two)
         ]
         for mine, other in zip(*labels, strict=True):
-            assert (mine.label == other.label).mean() > 0.85
+            assert (mine.label == other.label).mean() > 0.95
     whole, parts = (
         safetensors.torch.load_file(round_folder(site, 1) / "networks.safetensors")
         for site in (one, two)
