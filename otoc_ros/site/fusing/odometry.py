@@ -15,8 +15,8 @@ FEWEST_INLIERS = 0.6  # share of a view's points that must meet the map
 LARGEST_STEP = 1.0  # metres from one cloud to the next, or a quarter of what the sensor sees
 LARGEST_TURN = np.deg2rad(40.0)
 FEWEST_POINTS = 200
-# Share of the last view that the present one sees through: at most 0.001 along a path through a
-# simulated room, 0.01 to 0.15 between tabletop recordings whose things were moved.
+# Share of the last view that the present one sees through: at most 0.001 along paths through
+# simulated rooms, 0 to 0.14 between tabletop recordings whose things were moved.
 MOST_SEEN_THROUGH = 0.05
 LAST_POINTS = 20_000  # of a view, to compare the next one with
 
