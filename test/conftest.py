@@ -45,7 +45,14 @@ def trained_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
     site = make_small_site(tmp_path_factory.mktemp("trained") / "site")
     settings = preset("tiny").model_copy(
-        update={"width": 8, "levels": 3, "rounds": 2, "steps": 80, "max_voxels": 8000}
+        update={
+            "width": 8,
+            "levels": 3,
+            "rounds": 2,
+            "steps": 80,
+            "max_voxels": 8000,
+            "learning_rate": 5e-3,
+        }
     )
     train_site(site, settings, torch.device("cpu"), Progress(disable=True))
     return site

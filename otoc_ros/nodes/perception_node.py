@@ -274,12 +274,13 @@ class PerceptionNode(LifecycleNode):
             kind = "not published"
             begin = perf_counter()
             lifetime = self.get_parameter("marker_lifetime").value
-            outputs.publish(message, cloud, labelled, bank.classes, lifetime)
-            now = self.get_clock().now().nanoseconds
-            source = outline(message)
+            now, source = self.get_clock().now().nanoseconds, outline(message)
+            # Before it is published: a click may follow at once.
             serving.shown.add(
                 Shown(stamp, message.header.frame_id, now, cloud, seen, labelled, pose, source)
             )
+            outputs.publish(message, cloud, labelled, bank.classes, lifetime)
+            now = self.get_clock().now().nanoseconds
         except InputError as error:
             self._health.reject(kind, str(error), self.get_logger().warning)
             return
