@@ -9,6 +9,8 @@ import numpy as np
 import viser
 from numpy.typing import NDArray
 
+from otoc_ros.annotate.dots import add_dots
+
 SWELL = 1.1  # size of a point that lights up beside the same one of the scan, which it hides
 
 Part = tuple[NDArray[np.float32], NDArray[np.uint8]]  # xyz [K, 3] and rgb [K, 3] of some points
@@ -36,19 +38,9 @@ class Glow:
             self._nodes.pop(name).remove()
             self._sent.pop(name, None)
         for name, (xyz, rgb) in parts.items():
-            if len(xyz) == 1:  # for one point alone the browser builds a shader of its own
-                xyz, rgb = np.repeat(xyz, 2, axis=0), np.repeat(rgb, 2, axis=0)
             now = xyz.tobytes() + rgb.tobytes()
             if self._sent.get(name) == now:
                 self._nodes[name].point_size = SWELL * size
                 continue
             self._sent[name] = now
-            self._nodes[name] = self._client.scene.add_point_cloud(
-                f"/lit/{name}",
-                xyz,
-                rgb,
-                point_size=SWELL * size,
-                point_shape="circle",
-                point_shading="flat",
-                precision="float32",
-            )
+            self._nodes[name] = add_dots(self._client, f"/lit/{name}", xyz, rgb, SWELL * size)

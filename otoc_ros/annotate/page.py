@@ -253,8 +253,8 @@ class Page:
             record.classes,
         ):
             self.redraw()
-        self.view.show_state()
-        self.train.show_state()
+        else:
+            self._show_rounds()
 
     def redraw(self) -> None:
         labeller, desk = self.labeller, self.desk
@@ -291,6 +291,10 @@ class Page:
         record = self.desk.record
         self._seen = [record.of(name).stamp for name in record.scenes], record.classes
         self.label.show_state()
-        self.view.show_state()
         self.help.show_state()
-        self.train.show_state()
+        self._show_rounds()
+
+    def _show_rounds(self) -> None:
+        rounds = self.desk.training.rounds()
+        self.view.show_state(rounds)
+        self.train.show_state(rounds)

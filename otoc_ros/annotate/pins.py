@@ -9,6 +9,7 @@ import viser
 from numpy.typing import NDArray
 
 from otoc_ros.annotate.clip import Box, within
+from otoc_ros.annotate.dots import add_dots
 from otoc_ros.annotate.scan import Scan
 from otoc_ros.site.classes import ClassInfo
 from otoc_ros.site.clicks import Click
@@ -112,27 +113,24 @@ class Pins:
         lift = np.column_stack([-feet[:, :2], np.linalg.norm(feet[:, :2], axis=1) + 0.1])
         lift /= np.linalg.norm(lift, axis=1, keepdims=True)
         heads = feet + 1.8 * swell * size * lift
-        scene = self._client.scene
-        self._nodes[f"{name}/stems"] = scene.add_line_segments(
+        self._nodes[f"{name}/stems"] = self._client.scene.add_line_segments(
             f"{name}/stems", np.stack([feet, heads], 1), STEM, thickness=0.2 * size
         )
-        if len(heads) == 1:  # one point alone would have a shader of its own, too; see `draw`
-            heads, colors = np.repeat(heads, 2, axis=0), colors * 2
-        rims = np.tile(np.array(STEM, np.uint8), (len(heads), 1))  # the shader that heads have, too
-        for part, places, rgb, width, shading in (
-            # The rims are behind the heads for who looks from above.
-            ("rims", heads - [0, 0, 0.1 * size], rims, 1.3 * swell * size, "flat"),
-            ("heads", heads, np.array(colors, np.uint8), swell * size, "gradient"),
-        ):
-            self._nodes[f"{name}/{part}"] = scene.add_point_cloud(
-                f"{name}/{part}",
-                places,
-                rgb,
-                point_size=width,
-                point_shape="circle",
-                point_shading=shading,  # type: ignore[arg-type]
-                precision="float32",
-            )
+        black = np.tile(
+            np.array(STEM, np.uint8), (len(heads), 1)
+        )  # the shader that heads have, too
+        below = heads - [0, 0, 0.1 * size]  # behind the heads for who looks from above
+        self._nodes[f"{name}/rims"] = add_dots(
+            self._client, f"{name}/rims", below, black, 1.3 * swell * size
+        )
+        self._nodes[f"{name}/heads"] = add_dots(
+            self._client,
+            f"{name}/heads",
+            heads,
+            np.array(colors, np.uint8),
+            swell * size,
+            "gradient",
+        )
 
 
 def title(click: Click) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from otoc_ros.annotate.camera import Camera
 from otoc_ros.annotate.clip import EVERYWHERE, Box
+from otoc_ros.annotate.dots import add_dots
 from otoc_ros.annotate.glow import Glow, Part
 from otoc_ros.annotate.paint import (
     CHOSEN_TINT,
@@ -142,14 +143,9 @@ class Stage:
         with self._client.atomic():
             point_size = SPREAD * size * scan.spacing
             if self._points is None or is_new:
-                self._points = self._client.scene.add_point_cloud(
-                    "/scan",
-                    scan.xyz[self._rows],
-                    self._base.astype(np.uint8),
-                    point_size=point_size,
-                    point_shape="circle",
-                    point_shading="flat",
-                    precision="float32",
+                painted = self._base.astype(np.uint8)
+                self._points = add_dots(
+                    self._client, "/scan", scan.xyz[self._rows], painted, point_size
                 )
                 self._sent = sent
             else:  # the points themselves are there already

@@ -41,10 +41,9 @@ class TrainTab:
         back.on_click(lambda _: page.act(self._roll_back))
         export.on_click(lambda _: page.act(training.export))
 
-    def show_state(self) -> None:
-        """Show how far the command is, and what it has left."""
+    def show_state(self, rounds: list[str]) -> None:
+        """Show how far the command is, and what it has left: the rounds that are complete."""
         training = self._page.desk.training
-        rounds = training.rounds()
         told = training.running, training.line, tuple(rounds), training.ended
         if told == self._told:
             return

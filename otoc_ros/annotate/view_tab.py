@@ -67,9 +67,9 @@ class ViewTab:
         self._view.value = name
         self._page.redraw()
 
-    def show_state(self) -> None:
+    def show_state(self, rounds: list[str]) -> None:
         """Offer the rounds that there are now."""
-        options = LAST, *reversed(self._page.desk.training.rounds())
+        options = LAST, *reversed(rounds)
         if self._round.options != options:
             chosen = self._round.value
             self._round.options = options
