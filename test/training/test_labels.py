@@ -58,7 +58,7 @@ def test_objects_grow_over_touching_super_voxels_of_their_class_from_the_nearest
 def test_pseudo_labels_of_things_hang_together_with_a_click_of_theirs():
     # 0 - 1 and 2 - 3 are two pieces of a thing of which one was clicked; 4 - 5 is a wall.
     graph = coo_matrix((np.ones(3), ([0, 2, 4], [1, 3, 5])), shape=(6, 6)).tocsr()
-    said = marks(("click", 0, 1, 0))
+    said = marks(("click", 1, 1, 0))
     belief = np.tile(np.array([[0.02, 0.98]], np.float32), (6, 1))
     belief[4:] = belief[4:, ::-1]
     labels = with_pseudo_labels(clicked_labels(said, 6), belief, np.array([0.9, 0.9]))
