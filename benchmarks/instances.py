@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -27,6 +26,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout that 
 import numpy as np
 import torch
 from computer import processor
+from efficiency.runs import rooms as simulated
+from efficiency.runs import trained as trained_side
+from efficiency.sides import SIDES
 from instance_rivals import dual_set, learnt_scores, tiles, without_clicks
 from rich.progress import Progress
 
@@ -50,9 +52,9 @@ HERE = Path(__file__).resolve().parent
 SHIPPED = HERE.parent / "bundle"
 
 # What a run trains: quick ones are short of training, with clicks and without.
-QUICK_ROOMS = {"train": 8, "val": 3}
-FULL_ROOMS = {"train": 20, "val": 10}
-QUICK_STEPS = 150  # a round, of 3
+QUICK_ROOMS = {"train": 8, "val": 6}
+FULL_ROOMS = {"train": 20, "val": 20}
+QUICK_STEPS = 120  # a round, of 3
 SCORE_ROOMS = {"quick": {"train": 4, "dev": 4}, "full": {"train": 12, "dev": 8}}
 FINE = 0.02  # metres, voxels of the timings
 
@@ -63,6 +65,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where to write the results")
     parser.add_argument("--seed", type=int, default=0, help="the first")
     parser.add_argument("--seeds", type=int, help="how many; three, or one if quick")
+    parser.add_argument("--steps", type=int, help="of a round of a training; the preset's if none")
     parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated")
     parser.add_argument("--data", type=Path, default=os.environ.get("OTOC_DATA"))
     default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "otoc_benchmarks"
@@ -169,47 +172,37 @@ def tabletop_site(path: Path, views: dict, learnt: list[int], seed: int) -> Site
 
 
 def rooms(args: argparse.Namespace) -> dict:
-    """Simulated rooms whose furniture was never learnt: one click an object against full labels."""
+    """Simulated rooms whose furniture was never learnt: one click an object against full labels.
+
+    The trainings are those of `label_efficiency.py` where it was given the same steps.
+    """
     rows: dict[str, list[dict]] = {"ours": [], "full": [], "dual_set": []}
     numbers = QUICK_ROOMS if args.quick else FULL_ROOMS
-    size = 0.08 if args.quick else 0.05
+    site = simulated(args.cache, numbers, 0.08, args.seed, visit=0)
+    up = np.array([0.0, 0.0, 1.0])
     for seed in seeds(args):
-        for labels, name in (("clicks", "ours"), ("full", "full")):
-            path = args.cache / f"rooms-{args_key(args)}-{labels}-{seed}"
-            site = rooms_site(path, args.cache, numbers, size, seed)
-            chosen = settings(args, seed, labels, "tiny" if args.quick else "small")
-            perception = Perception(trained(site, chosen))
-            scenes = site.scenes(split="val")
-            up = np.array([0.0, 0.0, 1.0])
+        for name in ("ours", "full"):
+            base = settings(args, seed, "clicks", "tiny")
+            run, _ = trained_side(args.cache, site, name, SIDES[name], base, seed)
+            perception = Perception(trained(run, base))
+            scenes = run.scenes(split="val")
             seen = [perception.understand(scene.cloud(), up) for scene in scenes]
             truth = [scene.truth() for scene in scenes]
             rows[name].append(clustered(perception, seen, truth, our_clusters))
-            if labels == "clicks":
+            if name == "ours":
                 rows["dual_set"].append(clustered(perception, seen, truth, published_clusters))
     result = {name: mean(each) for name, each in rows.items()} | {"by_seed": rows}
     for measure in ("ap", "ap50", "ap25"):
         result[f"ratio_{measure}"] = ratio(result["ours"][measure], result["full"][measure])
-    return result
-
-
-def rooms_site(path: Path, cache: Path, numbers: dict[str, int], size: float, seed: int) -> Site:
-    """A copy of its own of the same clicked rooms, for each training."""
-    if (path / "site.yaml").exists():
-        return Site.open(path)
-    number = "-".join(f"{count}" for count in numbers.values())
-    common = cache / f"rooms-{generator_hash()[:10]}-{number}-{size}-{seed}"
-    site = make_rooms(common, sum(numbers.values()), seed, splits=numbers, voxel_size=size)
-    if not any(scene.clicks() for scene in site.scenes(split="train")):
-        clicked(site, seed)
-    shutil.copytree(common, path.with_suffix(".part"), dirs_exist_ok=True)
-    path.with_suffix(".part").rename(path)
-    return Site.open(path)
+    return result | {"settings": base.model_dump(mode="json")}
 
 
 def settings(args: argparse.Namespace, seed: int, labels: str, size: str) -> TrainingSettings:
     chosen = preset(size)
     if args.quick:
         chosen = chosen.model_copy(update={"steps": QUICK_STEPS, "rounds": 3})
+    if args.steps:
+        chosen = chosen.model_copy(update={"steps": args.steps})
     return chosen.model_copy(update={"seed": seed, "labels": labels})
 
 

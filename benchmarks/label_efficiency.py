@@ -56,6 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small rooms, few steps, (a) (b) (f)")
     parser.add_argument("--preset", default="tiny", help="size and length of every training")
+    parser.add_argument("--steps", type=int, help="of a round, of every side; the preset's if none")
     parser.add_argument("--voxel-size", type=float, default=0.08, help="metres")
     parser.add_argument("--seed", type=int, default=0, help="of the first training, and the rooms")
     parser.add_argument("--seeds", type=int, default=1, help="how many trainings of each side")
@@ -94,6 +95,8 @@ def base_settings(args: argparse.Namespace) -> TrainingSettings:
     chosen = preset(args.preset)
     if args.quick:
         chosen = chosen.model_copy(update={"steps": QUICK_STEPS, "rounds": 3})
+    if args.steps:
+        chosen = chosen.model_copy(update={"steps": args.steps})
     return chosen
 
 

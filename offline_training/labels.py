@@ -67,23 +67,25 @@ def with_pseudo_labels(
 
 
 def class_thresholds(
-    beliefs: Sequence[F32], share: float, accept: float, floor: float
+    beliefs: Sequence[F32], share: NDArray[np.float64], accept: NDArray[np.float64], floor: float
 ) -> NDArray[np.float64]:
     """Confidence from which a belief becomes a pseudo label, class by class.
 
     `accept` for a class the networks are sure of; lower, but never below `floor`, for a class of
     which less than `share` would pass: rare and hard classes are to keep up.
 
+    Args:
+        share, accept: float64 [C].
+
     Returns:
         float64 [C].
     """
-    classes = beliefs[0].shape[1]
     best = np.concatenate([belief.argmax(axis=1) for belief in beliefs])
     confidence = np.concatenate([belief.max(axis=1) for belief in beliefs])
-    thresholds = np.full(classes, accept)
+    thresholds = accept.copy()
     for name in np.unique(best):
-        level = np.quantile(confidence[best == name], 1 - share)
-        thresholds[name] = np.clip(level, floor, accept)
+        level = np.quantile(confidence[best == name], 1 - share[name])
+        thresholds[name] = np.clip(level, floor, accept[name])
     return thresholds
 
 
@@ -116,6 +118,29 @@ def grow_objects(scene: TrainingScene, label: I32, graph: csr_matrix) -> I32:
     reached = source >= 0
     owner[reached] = mark_of_seed[source[reached]]
     return owner
+
+
+def with_their_clicks(
+    scene: TrainingScene, labels: SceneLabels, graph: csr_matrix, thing: NDArray[np.bool_]
+) -> SceneLabels:
+    """Without pseudo labels of things that hang together with no click of their class.
+
+    Every object of a clicked scene has a click of its own; a piece without one is an error, or the
+    far side of something that is hidden in between. A scene that nobody clicked keeps them all.
+
+    Args:
+        graph: from `touching`.
+        thing: bool [C].
+    """
+    if not scene.marks:
+        return labels
+    owner = grow_objects(scene, labels.label, graph)
+    alone = (labels.provenance == PSEUDO) & thing[labels.label] & (owner < 0)
+    return SceneLabels(
+        np.where(alone, -1, labels.label).astype(np.int32),
+        np.where(alone, NOBODY, labels.provenance).astype(np.int8),
+        np.where(alone, 0, labels.confidence).astype(np.float32),
+    )
 
 
 def clicked_targets(

@@ -57,7 +57,10 @@ def optimise(
     device = next(networks.theta.parameters()).device
     class_weight = class_weights(targets, area).to(device)
     parameters = [p for network in networks.named().values() for p in network.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=1e-3)
+    # Fused: a sixth of a step went into the optimiser's many small operations.
+    optimizer = torch.optim.AdamW(
+        parameters, lr=settings.learning_rate, weight_decay=1e-3, fused=True
+    )
     found = load_progress(saved, networks.named(), optimizer) if saved.exists() else []
     advance(len(found))
     for network in networks.named().values():

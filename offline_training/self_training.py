@@ -37,6 +37,7 @@ from offline_training.labels import (
     grow_objects,
     true_targets,
     with_pseudo_labels,
+    with_their_clicks,
     without_labels,
 )
 from offline_training.losses import Losses
@@ -334,7 +335,8 @@ class _Trainer:
         spread = self.settings.propagation
         for row, scene in enumerate(self.scenes):
             scores = self._scores(row, networks)
-            belief = believe(scene, scores, self.clicked[row], self.reach[row], spread)
+            reach = self.reach[row] if self.settings.reach else None
+            belief = believe(scene, scores, self.clicked[row], reach, spread)
             self.store.write(row, "belief", {"belief": belief})
             if held_out[row]:  # what would be believed live, without the clicks of the scene
                 nobody = clicked_labels((), scene.prepared.n_supervoxels)
@@ -370,12 +372,19 @@ class _Trainer:
 
     def _choose(self, number: int, beliefs: Sequence[F32]) -> list[SceneLabels]:
         settings = self.settings
-        share = settings.shares[min(number + 1, len(settings.shares) - 1)]
-        thresholds = class_thresholds(beliefs, share, settings.accept, settings.floor)
-        return [
-            with_pseudo_labels(clicked, belief, thresholds)
-            for clicked, belief in zip(self.clicked, beliefs, strict=True)
-        ]
+        of_things = settings.shares[min(number + 1, len(settings.shares) - 1)]
+        thresholds = class_thresholds(
+            beliefs,
+            share=np.where(self.thing, of_things, settings.stuff_share),
+            accept=np.where(self.thing, settings.accept, settings.accept_stuff),
+            floor=settings.floor,
+        )
+        chosen = []
+        for row, (clicked, belief) in enumerate(zip(self.clicked, beliefs, strict=True)):
+            labels = with_pseudo_labels(clicked, belief, thresholds)
+            graph = self.store.graph(row)
+            chosen.append(with_their_clicks(self.scenes[row], labels, graph, self.thing))
+        return chosen
 
 
 def _areas(scenes: Sequence[TrainingScene], beliefs: Sequence[F32]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from offline_training.labels import (
     clicked_labels,
     grow_objects,
     with_pseudo_labels,
+    with_their_clicks,
 )
 from offline_training.scenes import Mark, TrainingScene, majority
 
@@ -35,10 +36,11 @@ def test_pseudo_labels_never_replace_a_person_and_need_confidence():
 def test_thresholds_let_hard_classes_keep_up_but_not_below_the_floor():
     sure = np.column_stack([np.linspace(0.9, 1, 50), np.linspace(0.1, 0, 50)])
     hard = np.column_stack([np.linspace(0.3, 0.45, 50), np.linspace(0.7, 0.55, 50)])
-    found = class_thresholds([sure, hard], share=0.4, accept=0.95, floor=0.6)
+    share, accept = np.array([0.4, 0.4]), np.array([0.95, 0.95])
+    found = class_thresholds([sure, hard], share, accept, floor=0.6)
     assert found[0] == 0.95
     assert 0.6 <= found[1] <= 0.65
-    assert class_thresholds([hard], share=1.0, accept=0.95, floor=0.6)[1] == 0.6
+    assert class_thresholds([hard], np.ones(2), accept, floor=0.6)[1] == 0.6
 
 
 def test_objects_grow_over_touching_super_voxels_of_their_class_from_the_nearest_click():
@@ -51,6 +53,22 @@ def test_objects_grow_over_touching_super_voxels_of_their_class_from_the_nearest
     assert grow_objects(scene, label, graph).tolist() == [0, 0, 0, 1, 1, -1, -1]
     nobody = TrainingScene("s", None, (), ())
     assert (grow_objects(nobody, label, graph) == -1).all()
+
+
+def test_pseudo_labels_of_things_hang_together_with_a_click_of_theirs():
+    # 0 - 1 and 2 - 3 are two pieces of a thing of which one was clicked; 4 - 5 is a wall.
+    graph = coo_matrix((np.ones(3), ([0, 2, 4], [1, 3, 5])), shape=(6, 6)).tocsr()
+    said = marks(("click", 1, 1, 0))
+    belief = np.tile(np.array([[0.02, 0.98]], np.float32), (6, 1))
+    belief[4:] = belief[4:, ::-1]
+    labels = with_pseudo_labels(clicked_labels(said, 6), belief, np.array([0.9, 0.9]))
+    thing = np.array([False, True])
+    kept = with_their_clicks(TrainingScene("s", None, (), said), labels, graph, thing)
+    assert kept.label.tolist() == [1, 1, -1, -1, 0, 0]
+    assert kept.provenance.tolist() == [PERSON, PSEUDO, NOBODY, NOBODY, PSEUDO, PSEUDO]
+    assert (kept.confidence[2:4] == 0).all()
+    unclicked = TrainingScene("s", None, (), ())
+    assert with_their_clicks(unclicked, labels, graph, thing).label.tolist() == [1, 1, 1, 1, 0, 0]
 
 
 def test_majority():
