@@ -19,7 +19,10 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout that is not installed
@@ -34,6 +37,7 @@ from offline_training.rooms.camera import Camera, Shutter
 from offline_training.rooms.path import camera_path
 from offline_training.rooms.room import generator_hash, prepare
 from otoc_ros.core.cloud import Cloud
+from otoc_ros.core.errors import InputError
 from otoc_ros.core.pointcloud2 import encode_colours, fields_of
 from otoc_ros.site.classes import parse_classes
 from otoc_ros.site.fusing.voxel_map import VoxelMap
@@ -52,7 +56,8 @@ VISIBLE = 100  # pixels from which an object would be clicked
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="the first 30 views of 100")
-    parser.add_argument("--json", type=Path, help="where to write the results")
+    parser.add_argument("--json", type=Path, help="where to write the results, row by row")
+    parser.add_argument("--resume", action="store_true", help="keep the rows that are there")
     parser.add_argument("--seed", type=int, default=0, help="of the room")
     parser.add_argument("--split", default="val", help="split of the simulated rooms")
     parser.add_argument("--data", type=Path, default=os.environ.get("OTOC_DATA"))
@@ -70,54 +75,72 @@ def main() -> None:
     work = args.cache / f"import_bag-{os.getpid()}"
     work.mkdir()
     try:
-        result = {
-            "machine": machine,
-            "seed": args.seed,
-            "command": command,
-            "rooms": generator_hash(),
-            **measure(args, work),
-        }
+        result = {"machine": machine, "seed": args.seed, "command": command}
+        result["rooms"] = generator_hash()
+        earlier = {}
+        if args.resume and args.json and args.json.exists():
+            earlier = json.loads(args.json.read_text())
+        for found in measure(args, work, earlier):
+            if args.json:
+                args.json.write_text(json.dumps(result | found, indent=1) + "\n")
     finally:
         shutil.rmtree(work)
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def measure(args: argparse.Namespace, work: Path) -> dict:
-    """Every run, one after the other."""
+def measure(args: argparse.Namespace, work: Path, earlier: dict) -> Iterator[dict]:
+    """Every run, one after the other; all that is known so far after each."""
     path = simulated(args, 30 if args.quick else PATH)
     surface = Surface(path["triangles"])
-    engines = against_open3d(path, surface)
-    print("engines", json.dumps(engines), flush=True)
-    clicks = clicking(path)
-    print("clicks", json.dumps(clicks), flush=True)
-    runs = []
-
-    def run(source: str, bag: Path, fuse: str, voxel: float, start: np.ndarray | None) -> None:
-        row = imported(source, bag, fuse, voxel, work, None if start is None else (surface, start))
-        runs.append(row)
+    found = {"runs": [], "engines": earlier.get("engines") or against_open3d(path, surface)}
+    print("engines", json.dumps(found["engines"]), flush=True)
+    found["clicks"] = clicking(path)
+    print("clicks", json.dumps(found["clicks"]), flush=True)
+    done = {row["source"]: row for row in earlier.get("runs", [])}
+    for source, fuse, edge, start, write in cases(args, path):
+        row = done.get(source)
+        if row is None:
+            truth = None if start is None else (surface, start)
+            row = imported(source, write(work / "bag"), fuse, edge / 0.4, work, truth)
+            shutil.rmtree(work / "bag", ignore_errors=True)
+        found["runs"].append(row)
         print(json.dumps(row), flush=True)
+        yield found
 
-    camera = write_bag(work / "camera", path["views"], path["rgb"], path["poses"])
-    run("room, camera, known poses", camera, "tf", EDGE / 0.4, np.eye(4))
-    run("room, camera, odometry", camera, "odometry", EDGE / 0.4, path["poses"][0])
-    shutil.rmtree(camera)
-    lidar = write_bag(work / "lidar", path["turns"], None, path["body"])
-    run("room, lidar, known poses", lidar, "tf", LIDAR_EDGE / 0.4, np.eye(4))
-    run("room, lidar, odometry", lidar, "odometry", LIDAR_EDGE / 0.4, path["body"][0])
-    shutil.rmtree(lidar)
+
+class Case(NamedTuple):
+    """One import: start is T_room_world, None without truth; write makes the bag or names it."""
+
+    source: str
+    fuse: str
+    edge: float
+    start: np.ndarray | None
+    write: Callable[[Path], Path]
+
+
+def cases(args: argparse.Namespace, path: dict[str, np.ndarray]) -> Iterator[Case]:
+    """What is imported."""
+
+    def camera(bag: Path) -> Path:
+        return write_bag(bag, path["views"], path["rgb"], path["poses"])
+
+    def lidar(bag: Path) -> Path:
+        return write_bag(bag, path["turns"], None, path["body"])
+
+    room, body = np.eye(4), path["body"][0]
+    yield Case("room, camera, known poses", "tf", EDGE, room, camera)
+    yield Case("room, camera, odometry", "odometry", EDGE, path["poses"][0], camera)
+    yield Case("room, lidar, known poses", "tf", LIDAR_EDGE, room, lidar)
+    yield Case("room, lidar, odometry", "odometry", LIDAR_EDGE, body, lidar)
     every_other = np.arange(WIDTH * HEIGHT).reshape(HEIGHT, WIDTH)[::2, ::2].ravel()
     small, rgb = path["views"][:, every_other], path["rgb"][:, every_other]
     for laps in (1, 4):
         there = np.arange(len(small))
         order = np.concatenate([there if lap % 2 == 0 else there[::-1] for lap in range(laps)])
-        bag = write_bag(work / f"laps_{laps}", small, rgb, path["poses"], order)
-        run(f"room, camera 320 x 240, {laps} laps", bag, "tf", EDGE / 0.4, np.eye(4))
-        shutil.rmtree(bag)
+        write = partial(write_bag, views=small, rgb=rgb, poses=path["poses"], order=order)
+        yield Case(f"room, camera 320 x 240, {laps} laps", "tf", EDGE, room, write)
     if args.data and (Path(args.data) / "tabletop_bag").exists():
         tabletop = Path(args.data) / "tabletop_bag"
-        run("tabletop_bag, odometry", tabletop, "odometry", EDGE / 0.4, None)
-    return {"runs": runs, "engines": engines, "clicks": clicks}
+        yield Case("tabletop_bag, odometry", "odometry", EDGE, None, lambda bag: tabletop)
 
 
 def simulated(args: argparse.Namespace, count: int) -> dict[str, np.ndarray]:
@@ -324,10 +347,12 @@ def child(site: str, bag: str, fuse: str) -> None:
     topic = choose_topic(Path(bag), cloud_topics(Path(bag)))
     opened = Site.open(Path(site))
     start = time.perf_counter()
-    notes = [
-        done.note
-        for done in import_drive(opened, Path(bag), "drive", poses=fuse, topics=[topic.name])
-    ]
+    notes = []
+    try:
+        for done in import_drive(opened, Path(bag), "drive", poses=fuse, topics=[topic.name]):
+            notes.append(done.note)
+    except InputError as error:  # odometry lost everywhere is a result, too
+        notes.append(str(error))
     seconds = time.perf_counter() - start
     # Of this process alone: what getrusage tells is inherited from the parent.
     status = Path("/proc/self/status").read_text()

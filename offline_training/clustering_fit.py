@@ -16,6 +16,7 @@ from offline_training.self_training import finished_rounds, round_folder, traini
 from otoc_ros.core.clustering import ClusteringSettings, Instance, cluster_instances
 from otoc_ros.core.growth import touching
 from otoc_ros.perception import Perception, Understanding
+from otoc_ros.site.scene import Scene
 from otoc_ros.site.site import Site
 
 I32 = NDArray[np.int32]
@@ -44,15 +45,22 @@ def fit_to_site(perception: Perception, site: Site) -> ClusteringSettings:
     every = -(-len(scenes) // MOST)  # neighbours in a row are often views of one set-up
     with np.load(last, allow_pickle=False) as labels:
         for scene in scenes[::every]:
-            loaded = load_scene(scene, perception.preprocessing)
-            if full:
-                truth = voxel_truth(scene, loaded.prepared)
-                grown = GrownObjects(truth.semantic, truth.instance)
-            else:
-                grown = grown_objects(loaded, labels[f"{scene.name}/label"], perception.thing)
-            up = loaded.prepared.rotation[2]
+            label = None if full else labels[f"{scene.name}/label"]
+            grown, up = _taught(scene, perception, label)
             seen.append((perception.understand(scene.cloud(), up), grown))
     return fit_clustering(seen, perception.thing, perception.clustering)
+
+
+def _taught(
+    scene: Scene, perception: Perception, label: I32 | None
+) -> tuple[GrownObjects, NDArray[np.float64]]:
+    """The objects of a scene by its super-voxels' labels, by its truth without; its up."""
+    loaded = load_scene(scene, perception.preprocessing)
+    up = loaded.prepared.rotation[2]
+    if label is not None:
+        return grown_objects(loaded, label, perception.thing), up
+    truth = voxel_truth(scene, loaded.prepared)
+    return GrownObjects(truth.semantic, truth.instance), up
 
 
 def fit_clustering(

@@ -34,7 +34,7 @@ def optimise(
     scenes: Sequence[TrainingScene],
     targets: Sequence[Targets],
     prepared: Preprocessing,
-    area: NDArray[np.float64],
+    class_weight: Tensor,
     saved: Path,
     stop: list[bool],
     advance: Callable[[int], object],
@@ -43,7 +43,7 @@ def optimise(
 
     Args:
         number: of the round. scenes, targets: each with a label at least, in the same order.
-        area: float64 [C], see `class_weights`.
+        class_weight: float32 [C], from `class_weights`.
         saved: where progress is kept, and found again.
         stop: whose first entry says that a person wants to stop after the present step.
         advance: told how many steps were done.
@@ -55,7 +55,7 @@ def optimise(
         Interrupted: because of `stop`; the step was finished and saved.
     """
     device = next(networks.theta.parameters()).device
-    class_weight = class_weights(targets, area).to(device)
+    class_weight = class_weight.to(device)
     parameters = [p for network in networks.named().values() for p in network.parameters()]
     # Fused: a sixth of a step went into the optimiser's many small operations.
     optimizer = torch.optim.AdamW(

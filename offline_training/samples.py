@@ -126,6 +126,14 @@ def draw_batch(
     )
 
 
+def labelled_parts(scene: TrainingScene, targets: Targets) -> list[int]:
+    """The parts of a scan in which something is taught."""
+    taught = targets.label >= 0
+    if len(scene.parts) == 1:
+        return [0] if taught.any() else []
+    return [row for row, part in enumerate(scene.parts) if taught[part.voxel].any()]
+
+
 def _draw_crop(
     scene: TrainingScene,
     target: Targets,
@@ -134,10 +142,11 @@ def _draw_crop(
     colourless: float,
     rng: np.random.Generator,
 ) -> _Crop:
-    cloud = scene.clouds[0]
-    if len(scene.clouds) > 1 and rng.random() < VIEW_SHARE:
-        cloud = scene.clouds[1 + rng.integers(len(scene.clouds) - 1)]
-    inside = _around_a_point(cloud, target, scene, max_voxels, rng)
+    cloud = scene.parts[0 if len(scene.parts) == 1 else int(rng.integers(len(scene.parts)))]
+    points = int(max_voxels * cloud.density * 0.95)
+    if len(scene.views) and rng.random() < VIEW_SHARE:
+        cloud = scene.views[int(rng.integers(len(scene.views)))]
+    inside = _around_a_point(cloud, target, points, rng)
     turn = _random_turn(rng)
     xyz = cloud.xyz[inside] @ turn.T
     grid = voxelize(xyz, settings.voxel_size)
@@ -164,15 +173,9 @@ def _draw_crop(
 
 
 def _around_a_point(
-    cloud: TrainingCloud,
-    target: Targets,
-    scene: TrainingScene,
-    max_voxels: int,
-    rng: np.random.Generator,
+    cloud: TrainingCloud, target: Targets, count: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Rows of an upright column of points around a random, mostly a labelled one."""
-    points_per_voxel = len(scene.clouds[0].xyz) / len(scene.prepared.xyz)
-    count = int(max_voxels * points_per_voxel * 0.95)
     if len(cloud.xyz) <= count:
         return np.arange(len(cloud.xyz))
     label = np.where(cloud.voxel >= 0, target.label[cloud.voxel], -1)

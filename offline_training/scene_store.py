@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from offline_training.mapped import Arrays, map_arrays, write_arrays
+from offline_training.one_by_one import OneByOne
 from offline_training.scenes import Mark, TrainingCloud, TrainingScene
 from otoc_ros.core.preprocess import Prepared, Preprocessing
 from otoc_ros.core.voxels import VoxelGrid
 
-Item = TypeVar("Item")
-
 KINDS = ("click", "accept", "exclude")
-_CLOUD = tuple(field.name for field in fields(TrainingCloud))
+_CLOUD = ("xyz", "rgb", "normal", "height", "voxel")
 _GRID = ("coords", "voxel_of_point", "points_per_voxel", "origin")
 _PREPARED = (
     "rotation", "voxel_of_point", "xyz", "rgb", "normal", "height", "features", "supervoxel"
 )  # fmt: skip
-
-
-class OneByOne(Sequence[Item]):
-    """A sequence that makes its items anew whenever they are asked for and keeps none."""
-
-    def __init__(self, count: int, make: Callable[[int], Item]) -> None:
-        self._count, self._make = count, make
-
-    def __len__(self) -> int:
-        return self._count
-
-    @overload
-    def __getitem__(self, row: int) -> Item: ...
-    @overload
-    def __getitem__(self, row: slice) -> Sequence[Item]: ...
-    def __getitem__(self, row: int | slice) -> Item | Sequence[Item]:
-        if isinstance(row, slice):
-            return [self._make(each) for each in range(*row.indices(self._count))]
-        if not 0 <= row < self._count:
-            raise IndexError(row)
-        return self._make(int(row))
 
 
 class SceneStore:
@@ -81,8 +59,10 @@ class SceneStore:
             **_named("grid", prepared.grid, _GRID),
             **_named("graph", graph, ("data", "indices", "indptr")),
         }
-        for number, cloud in enumerate(scene.clouds):
-            arrays |= _named(f"cloud{number}", cloud, _CLOUD)
+        for kind, clouds in (("part", scene.parts), ("view", scene.views)):
+            arrays[f"{kind}s"] = np.array(len(clouds))
+            for number, cloud in enumerate(clouds):
+                self._write_cloud(row, f"{kind}{number}", cloud)
         self.write(row, "scene", arrays)
 
     def scene(self, row: int) -> TrainingScene:
@@ -95,11 +75,21 @@ class SceneStore:
             n_supervoxels=int(arrays["n_supervoxels"]),
             **described,
         )
-        clouds: list[TrainingCloud] = []
-        while part := _part(arrays, f"cloud{len(clouds)}"):
-            clouds.append(TrainingCloud(**({"rgb": None} | part)))
+        parts, views = (
+            OneByOne(int(arrays[f"{kind}s"]), partial(self._cloud, row, kind))
+            for kind in ("part", "view")
+        )
         marks = tuple(Mark(KINDS[kind], *rest) for kind, *rest in arrays["marks"].tolist())
-        return TrainingScene(self.names[row], prepared, tuple(clouds), marks, arrays["sensors"])
+        return TrainingScene(self.names[row], prepared, parts, views, marks, arrays["sensors"])
+
+    def _write_cloud(self, row: int, kind: str, cloud: TrainingCloud) -> None:
+        arrays = {name: getattr(cloud, name) for name in _CLOUD}
+        there = {name: array for name, array in arrays.items() if array is not None}
+        self.write(row, kind, there | {"density": np.array(cloud.density)})
+
+    def _cloud(self, row: int, kind: str, number: int) -> TrainingCloud:
+        arrays: dict[str, Any] = {"rgb": None} | self.read(row, f"{kind}{number}")
+        return TrainingCloud(**(arrays | {"density": float(arrays["density"])}))
 
     def graph(self, row: int) -> csr_matrix:
         """From `touching`."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from offline_training.one_by_one import OneByOne
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.errors import InputError
 from otoc_ros.core.preprocess import Prepared, Preprocessing, preprocess
+from otoc_ros.core.tiling import cut
 from otoc_ros.core.voxels import voxelize
 from otoc_ros.site.classes import class_id
 from otoc_ros.site.clicks import Click
@@ -21,11 +24,13 @@ I32 = NDArray[np.int32]
 
 THINNING = 0.4  # voxels between the points that training keeps
 SNAP = 0.25  # metres; a click farther from every point means nothing
+MOST_VOXELS = 500_000  # of a part of a scan, from which crops are drawn; a room at 2 cm is one
+OVERLAP = 32  # voxels around a part that it shares with others
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingCloud:
-    """One cloud of a scene (the fused scan or a raw view), aligned, point by point.
+    """One cloud of a scene (the fused scan, a part of it, or a raw view), aligned, point by point.
 
     Attributes:
         xyz: float32 [P, 3], aligned frame of the scene, metres.
@@ -33,6 +38,7 @@ class TrainingCloud:
         normal: float32 [P, 3].
         height: float32 [P], metres above the lowest points of this cloud.
         voxel: int32 [P], row of the fused scan's voxel that the point belongs to, -1 = none near.
+        density: points in each of the voxels that the cloud has, on average.
     """
 
     xyz: F32
@@ -40,6 +46,7 @@ class TrainingCloud:
     normal: F32
     height: F32
     voxel: I32
+    density: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +72,21 @@ class TrainingScene:
     """What training keeps of one scene.
 
     Attributes:
-        clouds: the fused scan, then the raw views.
+        parts: the fused scan; of a very large one parts that overlap.
+        views: the raw views.
         sensors: float32 [K, 3], where the views were taken from, in the frame of `prepared.xyz`.
     """
 
     name: str
     prepared: Prepared
-    clouds: tuple[TrainingCloud, ...]
+    parts: Sequence[TrainingCloud]
+    views: Sequence[TrainingCloud]
     marks: tuple[Mark, ...]
     sensors: F32 = field(default_factory=lambda: np.zeros((0, 3), np.float32))
+
+    def only(self, part: int) -> TrainingScene:
+        """The scene with one of its parts, for crops."""
+        return replace(self, parts=(self.parts[part],))
 
 
 def load_scene(scene: Scene, settings: Preprocessing) -> TrainingScene:
@@ -86,25 +99,23 @@ def load_scene(scene: Scene, settings: Preprocessing) -> TrainingScene:
     up = None if scene.meta.up is None else np.array(scene.meta.up)
     prepared = preprocess(cloud, settings, up)
     nearest = cKDTree(prepared.xyz)
-    fused = _training_cloud(cloud, prepared, prepared.voxel_of_point)
-    clouds = [fused]
+    views = []
     for row, view in enumerate(scene.meta.views):
         seen = _moved(scene.view_cloud(row), np.array(view.pose))
         prepared_view = preprocess(seen, settings, prepared.rotation[2])
         shift = (prepared_view.grid.origin - prepared.grid.origin).astype(np.float32)
         distance, voxel = nearest.query(prepared_view.xyz + shift)
         voxel[distance > 1.5 * settings.voxel_size] = -1
-        clouds.append(
-            _training_cloud(
-                seen, prepared_view, prepared_view.to_points(voxel.astype(np.int32), fill=-1)
-            )
-        )
+        everything = np.arange(len(prepared_view.xyz))
+        of_point = prepared_view.to_points(voxel.astype(np.int32), fill=-1)
+        views.append(_training_cloud(seen, prepared_view, everything, of_point))
     marks = tuple(
         _mark(click, scene, prepared, nearest) for click in scene.clicks() if click.position
     )
     places = np.array([np.array(view.pose)[:3, 3] for view in scene.meta.views]).reshape(-1, 3)
     sensors = (places @ prepared.rotation.T - prepared.grid.origin).astype(np.float32)
-    return TrainingScene(scene.name, prepared, tuple(clouds), marks, sensors)
+    parts = _parts(cloud, prepared)
+    return TrainingScene(scene.name, prepared, parts, tuple(views), marks, sensors)
 
 
 def voxel_truth(scene: Scene, prepared: Prepared) -> VoxelTruth:
@@ -141,8 +152,23 @@ def majority(values: I32, rows: I32, count: int) -> I32:
     return result
 
 
-def _training_cloud(cloud: Cloud, prepared: Prepared, voxel: I32) -> TrainingCloud:
-    kept = np.flatnonzero(prepared.voxel_of_point >= 0)
+def _parts(cloud: Cloud, prepared: Prepared) -> Sequence[TrainingCloud]:
+    """The fused scan for training: all of it, or one part after the other, made when asked for."""
+    rows = [tile.rows for tile in cut(prepared.grid.coords, MOST_VOXELS, OVERLAP)]
+
+    def part(number: int) -> TrainingCloud:
+        return _training_cloud(cloud, prepared, rows[number], prepared.voxel_of_point)
+
+    return (part(0),) if len(rows) == 1 else OneByOne(len(rows), part)
+
+
+def _training_cloud(
+    cloud: Cloud, prepared: Prepared, rows: NDArray[np.int64], voxel: I32
+) -> TrainingCloud:
+    """The points that lie in some of the voxels of `prepared`."""
+    wanted = np.zeros(len(prepared.xyz) + 1, bool)  # the last one for points without a voxel
+    wanted[rows] = True
+    kept = np.flatnonzero(wanted[prepared.voxel_of_point])
     aligned = cloud.xyz[kept].astype(np.float64) @ prepared.rotation.T
     # More points than this change no voxel of a turned crop, but every step would pay for them.
     fine = voxelize(aligned, THINNING * prepared.settings.voxel_size)
@@ -156,6 +182,7 @@ def _training_cloud(cloud: Cloud, prepared: Prepared, voxel: I32) -> TrainingClo
         normal=prepared.normal[own],
         height=prepared.height[own],
         voxel=voxel[kept],
+        density=len(kept) / len(rows),
     )
 
 

@@ -43,7 +43,8 @@ from offline_training.labels import (
 from offline_training.losses import Losses
 from offline_training.model import Networks
 from offline_training.networks import PrototypeBank
-from offline_training.optimise import Interrupted, mean_losses, optimise
+from offline_training.one_by_one import OneByOne
+from offline_training.optimise import Interrupted, class_weights, mean_losses, optimise
 from offline_training.reach import click_reach, nothing_reached
 from offline_training.rounds import (
     begin_rounds,
@@ -56,8 +57,8 @@ from offline_training.rounds import (
     save_labels,
     training_settings,
 )
-from offline_training.samples import Targets
-from offline_training.scene_store import OneByOne, SceneStore
+from offline_training.samples import Targets, labelled_parts
+from offline_training.scene_store import SceneStore
 from offline_training.scenes import TrainingScene, load_scene, majority, voxel_truth
 from offline_training.settings import TrainingSettings
 from otoc_ros.core.confidence import ConfidenceSettings, tempered
@@ -276,11 +277,13 @@ class _Trainer:
         self, number: int, networks: Networks, area: NDArray[np.float64], stop: list[bool]
     ) -> list[list[float]]:
         settings = self.settings
-        rows = [
-            row
-            for row in range(len(self.scenes))
-            if (self.store.read(row, "targets")["label"] >= 0).any()
+        places = [
+            (row, part)
+            for row, scene in enumerate(self.scenes)
+            for part in labelled_parts(scene, self._targets(row))
         ]
+        rows = sorted({row for row, _ in places})
+        weight = class_weights(OneByOne(len(rows), lambda place: self._targets(rows[place])), area)
         task = self.progress.add_task(
             f"round {number + 1} of {settings.rounds}: train", total=settings.steps
         )
@@ -288,14 +291,19 @@ class _Trainer:
             number,
             settings,
             networks,
-            OneByOne(len(rows), lambda place: self.scenes[rows[place]]),
-            OneByOne(len(rows), lambda place: Targets(**self.store.read(rows[place], "targets"))),
+            OneByOne(
+                len(places), lambda place: self.scenes[places[place][0]].only(places[place][1])
+            ),
+            OneByOne(len(places), lambda place: self._targets(places[place][0])),
             self.preprocessing,
-            area,
+            weight,
             round_folder(self.site, number) / "progress.safetensors",
             stop,
             lambda steps: self.progress.advance(task, steps),
         )
+
+    def _targets(self, row: int) -> Targets:
+        return Targets(**self.store.read(row, "targets"))
 
     def _look(self, number: int, networks: Networks) -> None:
         """Run the networks over every scene."""

@@ -60,7 +60,7 @@ class Trained:
             bank = self.networks.relation.bank
             scores = propagated(self.networks.transformer, bank, scores)
         nobody = clicked_labels((), prepared.n_supervoxels)
-        scene = TrainingScene("", prepared, (), ())
+        scene = TrainingScene("", prepared, (), (), ())
         belief = believe(scene, scores, nobody, None, self.settings.propagation)
         found = belief.argmax(axis=1).astype(np.int32)[prepared.supervoxel]
         return prepared.to_points(found, fill=-1)

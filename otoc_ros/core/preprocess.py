@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +19,8 @@ from otoc_ros.core.compiled import compiled
 from otoc_ros.core.errors import InputError
 from otoc_ros.core.normals import sharp_normals
 from otoc_ros.core.supervoxels import supervoxels
-from otoc_ros.core.voxels import VoxelGrid, mean_per_voxel, voxelize
+from otoc_ros.core.turned import Turned
+from otoc_ros.core.voxels import VoxelGrid, mean_per_voxel
 
 Feature = Literal["one", "red", "green", "blue", "height", "upness"]
 
@@ -127,15 +128,14 @@ def preprocess(
     if len(rows) == 0:
         raise InputError(f"none of the cloud's {len(cloud)} points is finite; check the sensor")
     rotation = rotation_to_z(estimate_up(cloud.xyz) if up is None else up)
-    aligned, origin = _aligned(cloud.xyz, rows, rotation)
+    turned = Turned.about(cloud.xyz, rows, rotation)
     lap("align")
-    grid = voxelize(aligned, settings.voxel_size)
-    xyz = mean_per_voxel(aligned, grid)
+    grid = turned.grid(settings.voxel_size)
+    xyz = turned.mean_per_voxel(grid)
     rgb = None
     if cloud.rgb is not None:
         seen = cloud.rgb if len(rows) == len(cloud) else np.take(cloud.rgb, rows, axis=0)
         rgb = mean_per_voxel(seen, grid) / np.float32(255)
-    del aligned  # the largest array of all, and super-voxels need room
     normal = sharp_normals(grid.coords, xyz)
     height = height_above_floor(xyz[:, 2])
     lap("voxels")
@@ -155,7 +155,7 @@ def preprocess(
     return Prepared(
         settings=settings,
         rotation=rotation,
-        grid=replace(grid, origin=origin),
+        grid=grid,
         voxel_of_point=voxel_of_point,
         xyz=xyz,
         rgb=rgb,
@@ -213,33 +213,6 @@ def height_above_floor(z: NDArray[np.float32]) -> NDArray[np.float32]:
     """Metres above the lowest percentile of the voxels: float32 [V]."""
     above: NDArray[np.float32] = z - np.float32(np.percentile(z, 1))
     return above
-
-
-@compiled
-def _aligned(xyz, rows, rotation):  # type: ignore[no-untyped-def]
-    """Chosen points in the aligned frame, from the corner of their box: float64 [n, 3], and that
-    corner: float64 [3]."""
-    points = np.empty((len(rows), 3))
-    # Turned about one of them: about a map's origin 100 m away would lose digits.
-    pivot = xyz[rows[0]].astype(np.float64)
-    low = np.full(3, np.inf)
-    for i in range(len(rows)):
-        x = xyz[rows[i], 0] - pivot[0]
-        y = xyz[rows[i], 1] - pivot[1]
-        z = xyz[rows[i], 2] - pivot[2]
-        for axis in range(3):
-            value = rotation[axis, 0] * x + rotation[axis, 1] * y + rotation[axis, 2] * z
-            points[i, axis] = value
-            low[axis] = min(low[axis], value)
-    for i in range(len(rows)):
-        for axis in range(3):
-            points[i, axis] -= low[axis]
-    corner = np.empty(3)
-    for axis in range(3):
-        corner[axis] = low[axis]
-        for other in range(3):
-            corner[axis] += rotation[axis, other] * pivot[other]
-    return points, corner
 
 
 @compiled

@@ -25,25 +25,30 @@ class Tile(NamedTuple):
 
 
 def tiles(coords: NDArray[np.int32], levels: int) -> Iterator[Tile]:
+    """Cut voxels into tiles for a network of some levels; see `cut`."""
+    return cut(coords, MOST_VOXELS, HALO << (levels - 1))
+
+
+def cut(coords: NDArray[np.int32], most: int, halo: int) -> Iterator[Tile]:
     """Cut voxels into tiles whose cores hold each of them once.
 
     Args:
         coords: int32 [V, 3], sorted by (x, y, z), V ≥ 1.
-        levels: of the network that looks at them.
+        most: voxels of a core.
+        halo: voxels around a core along each axis that the tile sees.
 
     Yields:
-        one tile of everything where there are at most `MOST_VOXELS`.
+        one tile of everything where there are at most `most`.
     """
-    if len(coords) <= MOST_VOXELS:
+    if len(coords) <= most:
         yield Tile(np.arange(len(coords)), np.ones(len(coords), bool))
         return
-    halo = HALO << (levels - 1)
     waiting = [np.arange(len(coords))]
     while waiting:
         core = waiting.pop()
         own = coords[core]
         low, high = own.min(0), own.max(0)
-        if len(core) > MOST_VOXELS:
+        if len(core) > most:
             axis = int(np.argmax(high - low))
             below = own[:, axis] < max(int(np.median(own[:, axis])), int(low[axis]) + 1)
             waiting += [core[~below], core[below]]

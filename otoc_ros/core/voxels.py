@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoc_ros.core.compiled import compiled
+from otoc_ros.core.distinct import distinct
 from otoc_ros.core.errors import InputError
 
 AXIS_BITS = 18
-HALF_AXIS = AXIS_BITS // 2
 MAX_COORDINATE = 2**AXIS_BITS - 3
 MAX_BATCH = 2**9
 
@@ -85,22 +85,33 @@ def voxelize(xyz: NDArray[Any], voxel_size: float) -> VoxelGrid:
         raise InputError(
             f"xyz has shape {points.shape}; give an [N, 3] array of at least one point"
         )
-    if not (np.isfinite(voxel_size) and voxel_size > 0):
-        raise InputError(f"voxel_size is {voxel_size}; give an edge length in metres above 0")
     origin, extent = _bounds(points)
     if not np.isfinite(extent).all():
         raise InputError("xyz holds NaN or infinite points; drop them before voxelizing")
+    check_size(extent, voxel_size)
+    return grid_of_keys(_cell_keys(points, origin, voxel_size), voxel_size, origin)
+
+
+def check_size(extent: NDArray[np.float64], voxel_size: float) -> None:
+    """Raise InputError unless a grid holds a cloud of that extent, float64 [3], metres."""
+    if not (np.isfinite(voxel_size) and voxel_size > 0):
+        raise InputError(f"voxel_size is {voxel_size}; give an edge length in metres above 0")
     if extent.max() / voxel_size > MAX_COORDINATE:
         raise InputError(
             f"the cloud spans {extent.max():.6g} m, more than {MAX_COORDINATE + 1} voxels of "
             f"{voxel_size:.6g} m; use larger voxels or crop the cloud"
         )
-    keys = _cell_keys(points, origin, voxel_size)
-    first, voxel_of_point = _unique(keys)
+
+
+def grid_of_keys(
+    keys: NDArray[np.int64], voxel_size: float, origin: NDArray[np.float64]
+) -> VoxelGrid:
+    """The grid of N points by the keys of their voxels, int64 [N]: x, y, z of 18 bits each."""
+    first, voxel_of_point = distinct(keys)
     return VoxelGrid(
         coords=_unpacked(keys[first]),
         voxel_of_point=voxel_of_point,
-        points_per_voxel=np.bincount(voxel_of_point, minlength=len(first)).astype(np.int32),
+        points_per_voxel=_counts(voxel_of_point, len(first)),
         voxel_size=float(voxel_size),
         origin=origin,
     )
@@ -160,18 +171,10 @@ def kernel_maps(coords: NDArray[Any], levels: int) -> tuple[Level, ...]:
         coarse = rows.copy()
         coarse[:, 1:] >>= 1
         coarse_keys = _pack(coarse)
-        first, parent = _unique(coarse_keys)
+        first, parent = distinct(coarse_keys)
         result.append(Level(rows, neighbours, parent, _place_in_parent(rows)))
         rows, keys = coarse[first], coarse_keys[first]
     return tuple(result)
-
-
-def _unique(keys: NDArray[np.int64]) -> tuple[Int32, Int32]:
-    """A row of each distinct key in ascending order, and the place of each key among them."""
-    # Points of one voxel often follow each other, in a depth image by the dozen: sort only the
-    # first of each such run. Equal keys are alike: their order among themselves does not matter.
-    runs = _run_starts(keys)
-    return _places(keys, runs, _order(keys[runs]))  # type: ignore[no-any-return]
 
 
 @compiled
@@ -210,59 +213,12 @@ def _unpacked(keys):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _run_starts(keys):  # type: ignore[no-untyped-def]
-    starts = np.empty(len(keys), np.int32)
-    found = 0
-    for i in range(len(keys)):
-        if i == 0 or keys[i] != keys[i - 1]:
-            starts[found] = i
-            found += 1
-    return starts[:found].copy()
-
-
-@compiled
-def _order(keys):  # type: ignore[no-untyped-def]
-    """Rows of the keys in ascending order: int32, by counting half an axis at a time."""
-    count = len(keys)
-    differ = np.int64(0)
-    for i in range(1, count):
-        differ |= keys[i] ^ keys[0]
-    order = np.arange(count).astype(np.int32)
-    before = np.empty(count, np.int32)
-    for shift in range(0, 63, HALF_AXIS):
-        mask = np.int64((1 << HALF_AXIS) - 1) << shift
-        if differ & mask == 0:  # as the upper half of an axis of a room
-            continue
-        place = np.zeros((1 << HALF_AXIS) + 1, np.int32)
-        for i in range(count):
-            place[((keys[i] & mask) >> shift) + 1] += 1
-        for digit in range(1 << HALF_AXIS):
-            place[digit + 1] += place[digit]
-        order, before = before, order
-        for i in range(count):
-            row = before[i]
-            digit = (keys[row] & mask) >> shift
-            order[place[digit]] = row
-            place[digit] += 1
-    return order
-
-
-@compiled
-def _places(keys, runs, order):  # type: ignore[no-untyped-def]
-    """From sorted runs: a row of each distinct key, and the place of each key among them."""
-    first = np.empty(len(runs), np.int32)
-    place = np.empty(len(keys), np.int32)
-    count = 0
-    for i in range(len(order)):
-        row = runs[order[i]]
-        if i == 0 or keys[row] != keys[first[count - 1]]:
-            first[count] = row
-            count += 1
-        place[row] = count - 1
-    for i in range(1, len(keys)):
-        if keys[i] == keys[i - 1]:
-            place[i] = place[i - 1]
-    return first[:count].copy(), place
+def _counts(rows, count):  # type: ignore[no-untyped-def]
+    """How often each row is named: int32 [count]."""
+    found = np.zeros(count, np.int32)
+    for i in range(len(rows)):
+        found[rows[i]] += 1
+    return found
 
 
 @compiled

@@ -19,7 +19,7 @@ from otoc_ros.site.datasets.labelled import LabelledScan
 from otoc_ros.site.files import atomic_write, writing
 from otoc_ros.site.fusing.drive import UpOf, fuse_views
 from otoc_ros.site.fusing.upright import Up
-from otoc_ros.site.fusing.views import Break, PosedView, returns
+from otoc_ros.site.fusing.views import Break, PosedView
 from otoc_ros.site.readers import read_cloud_and_truth
 from otoc_ros.site.scene import Scene, Split, Vector
 from otoc_ros.site.site import Site, scan_id
@@ -57,7 +57,7 @@ def import_cloud(
     if imported.points == 0:
         raise InputError(f"{path} has no finite point (of {len(cloud)}); record it again")
     direction = Up(np.array(up), "given") if up else Up(estimate_up(cloud.xyz), "estimated")
-    shown = _show_up(site.scene(name), returns(cloud), direction)
+    shown = _show_up(site.scene(name), cloud, direction)
     return imported._replace(note=f"{imported.note}; {shown}")
 
 

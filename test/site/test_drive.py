@@ -51,8 +51,8 @@ def test_training_shows_the_views_with_the_scans_labels(site: Site, tmp_path: Pa
     drive(site, write_drive(tmp_path / "bag", bodies(20)))
     (scene,) = site.scenes()
     loaded = scenes.load_scene(scene, Preprocessing(voxel_size=0.05))
-    assert len(loaded.clouds) == 1 + len(scene.meta.views)
-    for cloud in loaded.clouds[1:]:
+    assert len(loaded.views) == len(scene.meta.views)
+    for cloud in loaded.views:
         assert (cloud.voxel >= 0).mean() > 0.95
         near = np.linalg.norm(
             loaded.prepared.xyz[cloud.voxel[cloud.voxel >= 0]]

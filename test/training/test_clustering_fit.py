@@ -42,10 +42,10 @@ def test_grown_objects_are_unknown_where_no_click_reaches(standing):
     prepared = standing[0].prepared
     label = np.ones(prepared.n_supervoxels, np.int32)
     mark = Mark("click", 1, 7, int(prepared.supervoxel[0]))
-    grown = grown_objects(TrainingScene("s", prepared, (), (mark,)), label, THING)
+    grown = grown_objects(TrainingScene("s", prepared, (), (), (mark,)), label, THING)
     assert set(grown.instance) == {7}  # all of it touches
-    nobody = grown_objects(TrainingScene("s", prepared, (), ()), label, THING)
+    nobody = grown_objects(TrainingScene("s", prepared, (), (), ()), label, THING)
     assert (nobody.semantic == -1).all()
     assert (nobody.instance == 0).all()
-    stuff = grown_objects(TrainingScene("s", prepared, (), ()), 0 * label, THING)
+    stuff = grown_objects(TrainingScene("s", prepared, (), (), ()), 0 * label, THING)
     assert (stuff.semantic == 0).all()

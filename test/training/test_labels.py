@@ -49,9 +49,9 @@ def test_objects_grow_over_touching_super_voxels_of_their_class_from_the_nearest
     length = [1, 1, 1.5, 1, 1]
     graph = coo_matrix((length, tuple(zip(*edges, strict=True))), shape=(7, 7)).tocsr()
     label = np.array([0, 0, 0, 0, 0, 1, 0], np.int32)
-    scene = TrainingScene("s", None, (), marks(("click", 0, 1, 0), ("click", 0, 2, 4)))
+    scene = TrainingScene("s", None, (), (), marks(("click", 0, 1, 0), ("click", 0, 2, 4)))
     assert grow_objects(scene, label, graph).tolist() == [0, 0, 0, 1, 1, -1, -1]
-    nobody = TrainingScene("s", None, (), ())
+    nobody = TrainingScene("s", None, (), (), ())
     assert (grow_objects(nobody, label, graph) == -1).all()
 
 

@@ -72,7 +72,7 @@ def test_surfaces_face_the_sensor_that_saw_them():
 
 def test_without_clicks_every_class_is_as_near():
     prepared, _ = grey_box_on_a_grey_floor()
-    scene = TrainingScene("s", prepared, (), ())
+    scene = TrainingScene("s", prepared, (), (), ())
     nothing = nothing_reached(scene, 3)
     reached = click_reach(scene, touching(prepared), np.array([False, True, True]))
     np.testing.assert_allclose(nothing, reached, atol=1e-6)

@@ -10,7 +10,8 @@ from rich.progress import Progress
 from small_site import make_small_site, small_scene
 
 from offline_training.mapped import map_arrays, write_arrays
-from offline_training.scene_store import OneByOne, SceneStore
+from offline_training.one_by_one import OneByOne
+from offline_training.scene_store import SceneStore
 from offline_training.scenes import TrainingCloud, TrainingScene, load_scene
 from offline_training.self_training import preprocessing, train_site
 from offline_training.settings import preset
@@ -63,8 +64,9 @@ def test_a_scene_comes_back_as_it_was(tmp_path, colour):
         assert (found.name, found.marks) == (name, loaded.marks)
         np.testing.assert_array_equal(found.sensors, loaded.sensors)
         assert (store.graph(0) != graph).nnz == 0
-        assert len(found.clouds) == len(loaded.clouds)
-        for one, two in zip(found.clouds, loaded.clouds, strict=True):
+        assert len(found.views) == len(loaded.views)
+        clouds = [(*each.parts, *each.views) for each in (found, loaded)]
+        for one, two in zip(*clouds, strict=True):
             for field in fields(TrainingCloud):
                 np.testing.assert_array_equal(getattr(one, field.name), getattr(two, field.name))
         for field in fields(loaded.prepared):

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoc_ros.core.cloud import Cloud, rotation_to_z
+from otoc_ros.site.fusing.views import returns
 
 SIDE = 480  # pixels of each of the two panels
 MARGIN = 24
-ENOUGH = 2_000_000  # points; more lie on the same pixels
+ENOUGH = 500_000  # points; more lie on the same pixels
 BACKGROUND = (250, 250, 248)
 INK = (30, 30, 30)
 
@@ -21,7 +22,7 @@ def up_picture(cloud: Cloud, up: NDArray[Any], caption: str) -> bytes:
     """A scan from the side, up being up, and from above: a PNG.
 
     Args:
-        cloud: N ≥ 1 finite points.
+        cloud: N points; missing returns, NaN or exactly at the origin, are passed over.
         up: float [3] in the cloud's frame.
         caption: one line, where up comes from.
 
@@ -30,7 +31,8 @@ def up_picture(cloud: Cloud, up: NDArray[Any], caption: str) -> bytes:
     """
     from PIL import Image, ImageDraw
 
-    cloud = cloud.take(np.arange(0, len(cloud), len(cloud) // ENOUGH + 1))
+    sample = cloud.take(np.arange(0, len(cloud), len(cloud) // ENOUGH + 1))
+    cloud = returns(sample) if len(returns(sample)) else sample
     xyz = cloud.xyz.astype(np.float64) @ rotation_to_z(up).T
     rgb = cloud.rgb if cloud.rgb is not None else _height_colours(xyz[:, 2])
     open_top = xyz[:, 2] <= np.percentile(xyz[:, 2], 90)  # a ceiling would hide the room
