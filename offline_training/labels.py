@@ -67,25 +67,23 @@ def with_pseudo_labels(
 
 
 def class_thresholds(
-    beliefs: Sequence[F32], share: NDArray[np.float64], accept: NDArray[np.float64], floor: float
+    beliefs: Sequence[F32], share: float, accept: float, floor: float
 ) -> NDArray[np.float64]:
     """Confidence from which a belief becomes a pseudo label, class by class.
 
     `accept` for a class the networks are sure of; lower, but never below `floor`, for a class of
     which less than `share` would pass: rare and hard classes are to keep up.
 
-    Args:
-        share, accept: float64 [C].
-
     Returns:
         float64 [C].
     """
+    classes = beliefs[0].shape[1]
     best = np.concatenate([belief.argmax(axis=1) for belief in beliefs])
     confidence = np.concatenate([belief.max(axis=1) for belief in beliefs])
-    thresholds = accept.copy()
+    thresholds = np.full(classes, accept)
     for name in np.unique(best):
-        level = np.quantile(confidence[best == name], 1 - share[name])
-        thresholds[name] = np.clip(level, floor, accept[name])
+        level = np.quantile(confidence[best == name], 1 - share)
+        thresholds[name] = np.clip(level, floor, accept)
     return thresholds
 
 

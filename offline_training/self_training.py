@@ -380,13 +380,8 @@ class _Trainer:
 
     def _choose(self, number: int, beliefs: Sequence[F32]) -> list[SceneLabels]:
         settings = self.settings
-        of_things = settings.shares[min(number + 1, len(settings.shares) - 1)]
-        thresholds = class_thresholds(
-            beliefs,
-            share=np.where(self.thing, of_things, settings.stuff_share),
-            accept=np.where(self.thing, settings.accept, settings.accept_stuff),
-            floor=settings.floor,
-        )
+        share = settings.shares[min(number + 1, len(settings.shares) - 1)]
+        thresholds = class_thresholds(beliefs, share, settings.accept, settings.floor)
         chosen = []
         for row, (clicked, belief) in enumerate(zip(self.clicked, beliefs, strict=True)):
             labels = with_pseudo_labels(clicked, belief, thresholds)

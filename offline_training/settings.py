@@ -24,12 +24,10 @@ class TrainingSettings(BaseModel):
         colourless: share of crops shown without colour, so that a bundle works without it.
         reach: whether beliefs count what a click reaches over like super-voxels, too; without it
             the first round has the clicked super-voxels alone, as in the paper.
-        accept: confidence from which a belief in a thing becomes a pseudo label.
+        accept: confidence from which a belief becomes a pseudo label.
         floor: the least confidence, for classes of which few pass `accept`.
-        shares: share of each thing class's super-voxels wanted as pseudo labels before the first
-            round and after each; the last one holds for all later rounds.
-        accept_stuff, stuff_share: the same of stuff. Walls and floors are most of a room, so that
-            little is lost where they are in doubt, and what hangs on them is not taken for them.
+        shares: share of each class's super-voxels wanted as pseudo labels before the first round
+            and after each; the last one holds for all later rounds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,8 +47,6 @@ class TrainingSettings(BaseModel):
     accept: float = 0.9
     floor: float = 0.4
     shares: tuple[float, ...] = (0.65, 0.65, 0.7, 0.8)
-    accept_stuff: float = 0.99
-    stuff_share: float = 0.6
     propagation: PropagationSettings = PropagationSettings()
 
 

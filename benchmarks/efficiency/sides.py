@@ -8,11 +8,7 @@ from typing import Any
 from offline_training.settings import TrainingSettings
 from otoc_ros.core.propagation import PropagationSettings
 
-NO_PSEUDO: dict[str, Any] = {  # no belief is as sure as that
-    "accept": 1.01,
-    "accept_stuff": 1.01,
-    "floor": 1.01,
-}
+NO_PSEUDO: dict[str, Any] = {"accept": 1.01, "floor": 1.01}  # no belief is as sure as that
 NO_RELATION = {"unary_share": 1.0, "embedding_sigma": 1e3}
 NO_GRAPH = {"weight": 0.0}
 

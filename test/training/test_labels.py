@@ -36,11 +36,10 @@ def test_pseudo_labels_never_replace_a_person_and_need_confidence():
 def test_thresholds_let_hard_classes_keep_up_but_not_below_the_floor():
     sure = np.column_stack([np.linspace(0.9, 1, 50), np.linspace(0.1, 0, 50)])
     hard = np.column_stack([np.linspace(0.3, 0.45, 50), np.linspace(0.7, 0.55, 50)])
-    share, accept = np.array([0.4, 0.4]), np.array([0.95, 0.95])
-    found = class_thresholds([sure, hard], share, accept, floor=0.6)
+    found = class_thresholds([sure, hard], share=0.4, accept=0.95, floor=0.6)
     assert found[0] == 0.95
     assert 0.6 <= found[1] <= 0.65
-    assert class_thresholds([hard], np.ones(2), accept, floor=0.6)[1] == 0.6
+    assert class_thresholds([hard], share=1.0, accept=0.95, floor=0.6)[1] == 0.6
 
 
 def test_objects_grow_over_touching_super_voxels_of_their_class_from_the_nearest_click():
