@@ -116,7 +116,7 @@ class Recording:
             return Up(estimate_up(cloud.xyz), "estimated from the surfaces")
         # The first view's own frame tells a camera from a lidar; the fused cloud does not.
         seen, turn, _ = self._first
-        return Up(turn @ estimate_up(seen.xyz), "estimated from the first view")
+        return Up(turn @ estimate_up(seen.xyz), "estimated from the first view", seen=True)
 
     def summary(self) -> str:
         """What a person should know about clouds without a pose; nothing where all have one."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from otoc_ros.core.cloud import estimate_up
+from otoc_ros.core.cloud import estimate_up, rotation_to_z
 
 DOUBT = np.deg2rad(20.0)  # a larger disagreement with the surfaces is told to the person
 GRAVITY = (8.0, 12.0)  # m/s²; what an accelerometer feels outside of it is motion
@@ -15,14 +15,19 @@ MOST_READINGS = 1000
 
 
 class Up(NamedTuple):
-    """A unit vector [3] of the scan's frame, and where it comes from, for people."""
+    """A unit vector [3] of the scan's frame, and where it comes from, for people.
+
+    `seen` where one view's surfaces told it: the frame may be a camera's, whose z is not near up.
+    """
 
     vector: NDArray[np.float64]
     origin: str
+    seen: bool = False
 
     def doubt(self, xyz: NDArray[Any]) -> str:
         """A warning where the surfaces of a scan speak for another direction, else nothing."""
-        seen = estimate_up(xyz)
+        turn = rotation_to_z(self.vector) if self.seen else np.eye(3)
+        seen = estimate_up(xyz @ turn.T) @ turn
         angle = np.arccos(np.clip(abs(seen @ self.vector), -1, 1))
         if angle < DOUBT:
             return ""
