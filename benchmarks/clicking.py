@@ -172,7 +172,7 @@ def orders(site: Site, args: argparse.Namespace) -> dict:
 
 def answers(site: Site, args: argparse.Namespace) -> dict:
     """What a scripted browser waits for, a person's pace left out."""
-    found = page(site)
+    found = page(site, args.seed)
     print("page     ", json.dumps(found["page"]), flush=True)
     return found
 

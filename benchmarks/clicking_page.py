@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from clicking_server import answers
 from clicking_watch import ANSWERS, PICTURES, frames
 from PIL import Image
 
@@ -22,12 +24,17 @@ POINTS = 1_000_000
 OBJECTS = 20
 GAP = 2.0  # metres between the rooms that make up the scene
 CANVAS = (slice(160, 700), slice(20, 930))  # pixels clear of viser's panel and its notices
+REST = 3.0  # seconds until a browser that has just started has nothing more to do
 LEAST_DRAWN = 5_000  # points in one piece: the scan, not a pin
 DRAWN = 70  # grey value; the page's background has 20
 
 
-def page(rooms: Site) -> dict:
-    """Seconds to the first picture and for twenty objects, milliseconds of each answer."""
+def page(rooms: Site, seed: int) -> dict:
+    """Seconds to the first picture and for twenty objects, milliseconds of each answer.
+
+    `server` is what the program takes for a click, `answer` what a window in a browser takes to
+    say that it is on disk, `drawn` what it takes to show what lights up.
+    """
     from chromium import browser, tab, wait
     from label_process import page as serving
 
@@ -36,6 +43,8 @@ def page(rooms: Site) -> dict:
         serving(_million(rooms, Path(folder) / "site")) as link,
         browser() as chromium,
     ):
+        chromium.new_page()
+        time.sleep(REST)
         chromium.add_init_script(frames(LEAST_DRAWN))
         with tab(chromium, link) as window:
             look = window.page.evaluate
@@ -52,13 +61,17 @@ def page(rooms: Site) -> dict:
             shown = wait(lambda: None not in (found := look(PICTURES)) and found)
             errors = window.errors
     assert not errors, errors
+    with tempfile.TemporaryDirectory() as folder:
+        served = answers(_million(rooms, Path(folder) / "site"), seed)
     row = {
         "points": POINTS,
         "first_picture_s": round(picture / 1000, 2),
         "objects": done,
         "seconds": round(seconds, 2),
+        **_percentiles("server", served),
         **_percentiles("answer", told),
         **_percentiles("drawn", shown),
+        "load_average": [round(load, 1) for load in os.getloadavg()],
     }
     return {"page": row}
 

@@ -36,6 +36,7 @@ class RawWindow:
             open_timeout=PATIENCE,
         )
         self.told: int | None = None  # the count of clicks in the page's status; None: not yet
+        self.lights = 0  # how often something has lit up
         # The page begins once it knows from where the window looks.
         self._send(
             wire.ViewerCameraMessage(
@@ -68,6 +69,12 @@ class RawWindow:
         while self.told is None or self.told < count:
             self._note(self._socket.recv(timeout=PATIENCE))
 
+    def see_light(self) -> None:
+        """Read what the page sends until something lights up that did not before."""
+        before = self.lights
+        while self.lights == before:
+            self._note(self._socket.recv(timeout=PATIENCE))
+
     def cut(self) -> int:
         """Break the connection without a word, once what has come is read; the count told last."""
         with suppress(TimeoutError, ConnectionClosed):
@@ -88,5 +95,6 @@ class RawWindow:
         unpacked = zstandard.decompress(frame[16 : 16 + packed])
         for message in msgspec.msgpack.decode(unpacked)["messages"]:
             text = str(message.get("props") or message.get("updates") or "")
+            self.lights += str(message.get("name", "")).startswith("/lit/")
             for number in SHOWN.findall(text):
                 self.told = int(number)
