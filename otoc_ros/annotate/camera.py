@@ -24,13 +24,13 @@ class Camera:
         self._client = client
         self._flight = 0
         self._seen_from: bytes = b""
-        self._before: bytes = b""  # where the window was when it was last told to be elsewhere …
-        self._told_at = 0.0
-        self._heard: bytes = b""  # … and what it has said since
+        self._said = _pose(client.camera)  # where the window says it is …
+        self._before = b""  # … and where it said it was when it was last told to be elsewhere
+        self._told_at = -LATEST
         client.camera.on_update(self._hear)
 
     def _hear(self, camera: viser.CameraHandle) -> None:
-        self._heard = _pose(camera)
+        self._said = _pose(camera)
 
     @property
     def has_arrived(self) -> bool:
@@ -39,14 +39,20 @@ class Camera:
         It says from where it looks once it has drawn a picture from there; until then it may say
         for a while that it is where it was before.
         """
-        has_moved = self._heard not in (b"", self._before)
-        return has_moved or time.monotonic() - self._told_at > LATEST
+        return self._said != self._before or time.monotonic() - self._told_at > LATEST
+
+    def is_same(self, window: viser.ClientHandle) -> bool:
+        """Whether a window that comes back looks from where this one did: its browser keeps that.
+
+        One that is opened anew looks from where viser's page begins, where none stays.
+        """
+        return self._said != self._before and self._said == _pose(window.camera)
 
     def set(self, position: Place, target: Place) -> None:
         """Be there at once."""
         self._flight += 1
         camera = self._client.camera
-        self._before, self._heard, self._told_at = _pose(camera), b"", time.monotonic()
+        self._before, self._told_at = self._said, time.monotonic()
         camera.up_direction = (0.0, 0.0, 1.0)
         camera.position = position
         camera.look_at = target

@@ -32,20 +32,27 @@ KEYED = {"shift": "same object", "cmd/ctrl": "not this object", "alt": "accept"}
 
 
 class Page:
-    """A window on the desk; lives as long as its connection."""
+    """A window on the desk; lives as long as its connection.
 
-    def __init__(self, client: viser.ClientHandle, desk: Desk) -> None:
+    Args:
+        former: of the same window, which has come back after a lost connection; it goes on there.
+    """
+
+    def __init__(self, client: viser.ClientHandle, desk: Desk, former: Page | None = None) -> None:
         self.client, self.desk = client, desk
-        self.lock = threading.RLock()
-        self.labeller = Labeller(desk.record, desk.last_scene, time.monotonic())
-        self.labeller.choose(desk.last_class, time.monotonic())
+        if former is None:
+            self.lock = threading.RLock()
+            self.labeller = Labeller(desk.record, desk.last_scene, time.monotonic())
+            self.labeller.choose(desk.last_class, time.monotonic())
+        else:
+            self.lock, self.labeller = former.lock, former.labeller
         self.stage = Stage(client)
         self._suggestion: Suggestion | None = None
         self._seen: Any = None
         self._exports = desk.exports  # of which the scene that is shown knows
         self._double = DoubleClick()
         self._complaint = "", 0.0  # what was said last, and how long it stays
-        scan = self._first_picture()
+        scan = self._first_picture(None if former is None else former.stage)
         free_fingers(client)
         tabs = client.gui.add_tab_group()
         with tabs.add_tab("Label"):
@@ -64,12 +71,12 @@ class Page:
         else:
             self.act(self._furnish, scan)
 
-    def _first_picture(self) -> Scan | None:
+    def _first_picture(self, former: Stage | None) -> Scan | None:
         """Send the points before all controls; None: the scan is damaged, which is said later."""
         record, name = self.desk.record, self.labeller.scene
         with suppress(InputError):
             scan = self.desk.scan(name)
-            self.stage.show(scan)
+            self.stage.show(scan, former)
             clicks = record.of(name).clicks
             self.stage.draw(VIEWS[0], 1.0, record.classes, clicks, None, None, Knowledge())
             return scan

@@ -72,8 +72,12 @@ class Stage:
         self.middle = np.zeros(3)
         self._seen: NDArray[np.bool_] | None = None
 
-    def show(self, scan: Scan) -> None:
-        """Look at another scan, from above one corner, below its ceiling if it has one."""
+    def show(self, scan: Scan, former: Stage | None = None) -> None:
+        """Look at another scan, from above one corner, below its ceiling if it has one.
+
+        Args:
+            former: of the same window before it lost its connection: it stays where it was.
+        """
         self.scan = scan
         low, high = scan.xyz.min(0), scan.xyz.max(0)
         top = float(high[2])
@@ -91,7 +95,10 @@ class Stage:
         self.middle[2] = (max(near[2], 0) + min(far[2], ceiling)) / 3
         self._sight += 1
         self._seen = None
-        self.camera.set(*self.overview())
+        if former is None:
+            self.camera.set(*self.overview())
+        else:
+            self.box = former.box
 
     def overview(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """From where the whole scene is seen: position and target, [3] each."""

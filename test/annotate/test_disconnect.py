@@ -73,6 +73,26 @@ def test_a_broken_connection_loses_no_click_that_was_told(site: Site) -> None:
     assert len({click.position for click in clicks}) == len(clicks)
 
 
+def test_a_window_that_comes_back_looks_from_where_it_was(site: Site) -> None:
+    here = (1.0, 2.0, 3.0)
+    with page(site) as link:
+        window = RawWindow(link)
+        window.hear(0)
+        assert window.placed
+        window.look_from(here)
+        click_next(window, 0)
+        window.hear(1)
+        window.cut()
+        back = RawWindow(link, here)
+        back.hear(1)
+        assert not back.placed
+        another = RawWindow(link)
+        another.hear(1)
+        assert another.placed
+        another.cut()
+        back.cut()
+
+
 @pytest.mark.skipif(BINARY is None, reason="needs Chromium: apt install chromium")
 def test_the_page_says_that_the_connection_is_lost_and_recovers(site: Site) -> None:
     with (
@@ -98,7 +118,12 @@ def test_the_page_says_that_the_connection_is_lost_and_recovers(site: Site) -> N
         window.shows("\nbox")  # the class that was chosen, not the table's first
         window.click(x + 10, y)
         window.shows("2: box 2")
+        window.press("Control+z")
+        window.press("Control+z")  # what it did before the connection was lost, too
+        window.shows("0 clicks here")
     assert [(click.kind, click.class_name, click.object) for click in written(site)] == [
         ("click", "box", 1),
         ("click", "box", 2),
+        ("withdraw", None, 0),
+        ("withdraw", None, 0),
     ]
