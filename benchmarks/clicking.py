@@ -61,13 +61,14 @@ def main() -> None:
     from offline_training.rooms import generator_hash
 
     result = json.loads(args.json.read_bytes()) if args.json and args.json.exists() else {}
-    result |= {"machine": machine, "seed": args.seed, "command": command}
+    result |= {"machine": machine, "seed": args.seed}
     result["rooms_generator"] = generator_hash()[:12]
     site = _rooms(args)
     warm_up()
     parts = {"noc": outlines, "order": orders, "page": answers, "trials": losses}
     for name in args.parts.split(","):
         result |= parts[name](site, args)
+        result.setdefault("commands", {})[name] = command
         if args.json:
             args.json.parent.mkdir(exist_ok=True)
             args.json.write_text(json.dumps(result, indent=1) + "\n")

@@ -7,14 +7,16 @@ import os
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import viser
 from clicking_server import answers
 from clicking_watch import ANSWERS, PICTURES, frames
+from clicking_work import Work
 from PIL import Image
 
 from otoc_ros.core.cloud import Cloud
@@ -66,13 +68,14 @@ def page(rooms: Site, seed: int) -> dict:
             errors = window.errors
     assert not errors, errors
     with tempfile.TemporaryDirectory() as folder:
-        served = answers(_million(rooms, Path(folder) / "site"), seed)
+        served, worked = answers(_million(rooms, Path(folder) / "site"), seed)
     row = {
         "points": POINTS,
         **opened,
         "objects": done,
         "seconds": round(seconds, 2),
         **_percentiles("server", served),
+        "server_cpu_ms": round(worked, 1),
         **_percentiles("answer", told),
         **_percentiles("drawn", shown),
         "load_average": [round(load, 1) for load in os.getloadavg()],
@@ -81,27 +84,35 @@ def page(rooms: Site, seed: int) -> dict:
 
 
 def _openings(chromium, link: str) -> dict[str, float]:
-    """Seconds to the first picture of the page, in turns with a page that has next to nothing."""
+    """Seconds to the first picture of the page, in turns with a page that has next to nothing.
+
+    Beside them what the browser has worked by then: that, others on the machine change less.
+    """
     from chromium import tab, wait
 
-    seconds: dict[str, list[float]] = {"bare_page_s": [], "first_picture_s": []}
+    found: dict[str, list[float]] = defaultdict(list)
     with _bare_page() as bare:
         for _ in range(TURNS):
-            for name, address in zip(seconds, (bare, link), strict=True):
+            for name, address in (("bare_page", bare), ("first_picture", link)):
+                work = Work("chromium")
                 with tab(chromium, address) as window:
                     look = window.page.evaluate
                     drawn = wait(lambda: look("window.frames_drawn[0]?.done"))  # noqa: B023
-                seconds[name].append(drawn / 1000)
-    return {name: round(float(np.median(each)), 2) for name, each in seconds.items()}
+                    found[f"{name}_cpu_s"].append(work.done())
+                found[f"{name}_s"].append(drawn / 1000)
+    return {name: round(float(np.median(each)), 2) for name, each in found.items()}
 
 
 @contextmanager
 def _bare_page() -> Iterator[str]:
     """The link of a page of viser's with a few points and no controls."""
-    server = viser.ViserServer(host="127.0.0.1", port=0, verbose=False)
+    with redirect_stdout(io.StringIO()):  # viser prints an address of its own
+        server = viser.ViserServer(host="127.0.0.1", port=0, verbose=False)
     points = np.random.default_rng(0).uniform(-1, 1, (LEAST_DRAWN, 3)).astype(np.float32)
     server.on_client_connect(
-        lambda client: client.scene.add_point_cloud("/points", points, (200, 200, 200), 0.02)
+        lambda client: client.scene.add_point_cloud(
+            "/points", points, (200, 200, 200), point_size=0.02
+        )
     )
     try:
         yield f"http://127.0.0.1:{server.get_port()}/"

@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from clicking_work import Work
 
 from otoc_ros.annotate.scan import Scan
 from otoc_ros.site.site import Site
@@ -16,11 +17,12 @@ ABOVE = 30.0  # metres; from there the clicks look down
 PAUSE = 0.3  # seconds between an answer and the next click; a person is slower
 
 
-def answers(site: Site, seed: int) -> list[float]:
+def answers(site: Site, seed: int) -> tuple[list[float], float]:
     """Milliseconds of each click of a new object, at random places of the site's one scene.
 
     From when the click is sent until the window has been sent what lights up and, after that, the
     count of clicks: picking among all points, writing to disk with fsync, growing, and the wire.
+    Then the CPU milliseconds of the program for a click.
     """
     from label_process import page as serving
     from raw_window import RawWindow
@@ -43,7 +45,9 @@ def answers(site: Site, seed: int) -> list[float]:
             took.append(1000 * (time.perf_counter() - begin))
             if number == 0:
                 window.see_light()  # the super-voxels are known from now on
+                work = Work("label")
             time.sleep(PAUSE)
+        worked = 1000 * work.done() / CLICKS
         assert window.lights >= CLICKS, "every click lights something up"
         window.cut()
-    return took[1:]
+    return took[1:], worked
