@@ -28,7 +28,7 @@ from otoc_ros.site.site import Site
 SCANS_IN_MEMORY = 4  # a scan of a million points takes about 60 MB
 SEGMENTS_IN_MEMORY = 40  # about 10 MB each
 EXAMPLES, SURVEYED = 12, 4  # scenes with clicks, and without, that are looked at beforehand
-WINDOWS_REMEMBERED = 8  # that are gone, in case they come back
+WINDOWS_REMEMBERED = 4  # that are gone, in case they come back
 LOOK_EVERY = 0.5  # seconds until a window shows what another one said
 
 
