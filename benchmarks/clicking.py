@@ -24,6 +24,7 @@ from clicking_order import ORDERS, Room, clicks_to, curve
 from clicking_page import page
 from clicking_person import Case, outline, voxel_edges
 from clicking_rival import ROOMS, TABLETOP, RegionGrowing
+from clicking_trials import trials
 from computer import processor
 
 from otoc_ros.annotate.helper import Helper
@@ -36,7 +37,8 @@ from otoc_ros.core.supervoxels import pool
 from otoc_ros.site.site import Site
 
 ROOM_VOXEL, TABLE_VOXEL = 0.05, 0.005
-PARTS = ("noc", "order", "page")
+PARTS = ("noc", "order", "page", "trials")
+TRIALS = 250  # programs killed, and as many connections broken
 RANDOM_RUNS = 3  # random orders; their mean is compared with
 NEAR_FINAL = 0.95
 
@@ -59,13 +61,14 @@ def main() -> None:
     from offline_training.rooms import generator_hash
 
     result = json.loads(args.json.read_bytes()) if args.json and args.json.exists() else {}
-    result |= {"machine": machine, "seed": args.seed, "command": command}
+    result |= {"machine": machine, "seed": args.seed}
     result["rooms_generator"] = generator_hash()[:12]
     site = _rooms(args)
     warm_up()
-    parts = {"noc": outlines, "order": orders, "page": answers}
+    parts = {"noc": outlines, "order": orders, "page": answers, "trials": losses}
     for name in args.parts.split(","):
         result |= parts[name](site, args)
+        result.setdefault("commands", {})[name] = command
         if args.json:
             args.json.parent.mkdir(exist_ok=True)
             args.json.write_text(json.dumps(result, indent=1) + "\n")
@@ -170,8 +173,15 @@ def orders(site: Site, args: argparse.Namespace) -> dict:
 
 def answers(site: Site, args: argparse.Namespace) -> dict:
     """What a scripted browser waits for, a person's pace left out."""
-    found = page(site)
+    found = page(site, args.seed)
     print("page     ", json.dumps(found["page"]), flush=True)
+    return found
+
+
+def losses(site: Site, args: argparse.Namespace) -> dict:
+    """Acknowledged clicks that are lost when programs are killed and connections broken."""
+    found = trials(TRIALS // 10 if args.quick else TRIALS)
+    print("trials   ", json.dumps(found["trials"]), flush=True)
     return found
 
 

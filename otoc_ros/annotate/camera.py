@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 STEPS, FLIGHT = 12, 0.45  # pictures and seconds of a flight
 RESTED = 0.3  # seconds without a movement: now it pays to draw what is in sight anew
+LATEST = 4.0  # seconds until a window that has said nothing is taken to look from where it should
 MARGIN = 1.15  # the view is drawn a little beyond its borders
 
 Place = NDArray[np.float64]
@@ -23,11 +24,35 @@ class Camera:
         self._client = client
         self._flight = 0
         self._seen_from: bytes = b""
+        self._said = _pose(client.camera)  # where the window says it is …
+        self._before = b""  # … and where it said it was when it was last told to be elsewhere
+        self._told_at = -LATEST
+        client.camera.on_update(self._hear)
+
+    def _hear(self, camera: viser.CameraHandle) -> None:
+        self._said = _pose(camera)
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether the window has drawn something from where it was told to be.
+
+        It says from where it looks once it has drawn a picture from there; until then it may say
+        for a while that it is where it was before.
+        """
+        return self._said != self._before or time.monotonic() - self._told_at > LATEST
+
+    def is_same(self, window: viser.ClientHandle) -> bool:
+        """Whether a window that comes back looks from where this one did: its browser keeps that.
+
+        One that is opened anew looks from where viser's page begins, where none stays.
+        """
+        return self._said != self._before and self._said == _pose(window.camera)
 
     def set(self, position: Place, target: Place) -> None:
         """Be there at once."""
         self._flight += 1
         camera = self._client.camera
+        self._before, self._told_at = self._said, time.monotonic()
         camera.up_direction = (0.0, 0.0, 1.0)
         camera.position = position
         camera.look_at = target
@@ -66,7 +91,9 @@ class Camera:
         camera = self._client.camera
         if time.time() - camera.update_timestamp < RESTED:
             return False
-        here = np.concatenate([camera.position, camera.wxyz]).round(3).tobytes()
+        here = _pose(camera)
+        if here == self._before and not self.has_arrived:
+            return False
         changed = here != self._seen_from
         self._seen_from = here
         return changed
@@ -85,3 +112,7 @@ class Camera:
         inside &= np.abs(offset @ down.astype(np.float32)) <= half * depth
         inside &= np.abs(offset @ right.astype(np.float32)) <= half * camera.aspect * depth
         return inside
+
+
+def _pose(camera: viser.CameraHandle) -> bytes:
+    return np.concatenate([camera.position, camera.wxyz]).round(3).tobytes()

@@ -7,7 +7,7 @@ import contextlib
 import io
 import socket
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -28,6 +28,7 @@ from otoc_ros.site.site import Site
 SCANS_IN_MEMORY = 4  # a scan of a million points takes about 60 MB
 SEGMENTS_IN_MEMORY = 40  # about 10 MB each
 EXAMPLES, SURVEYED = 12, 4  # scenes with clicks, and without, that are looked at beforehand
+WINDOWS_REMEMBERED = 4  # that are gone, in case they come back
 LOOK_EVERY = 0.5  # seconds until a window shows what another one said
 
 
@@ -36,8 +37,7 @@ class Desk:
 
     Attributes:
         record: what was said. board: what follows from it. training, review: see there.
-        last_scene, last_class: that a window has chosen last. Who comes back after a lost
-            connection goes on there, although the server may not have noticed that it was gone.
+        last_scene, last_class: that a window has chosen last; where one begins that is new here.
         exports: how often new networks have replaced those that the pictures were made with.
     """
 
@@ -56,6 +56,7 @@ class Desk:
         self._scans: OrderedDict[str, Scan] = OrderedDict()
         self._segments: OrderedDict[str, Future[Segments]] = OrderedDict()
         self._pages: dict[int, Page] = {}
+        self._left: deque[Page] = deque(maxlen=WINDOWS_REMEMBERED)
         self._lock = threading.Lock()
         self._background = ThreadPoolExecutor(1, "super-voxels")
         self._pickers = ThreadPoolExecutor(1, "pickers")
@@ -134,11 +135,27 @@ class Desk:
 
     def enter(self, client: viser.ClientHandle) -> None:
         """A window has connected, or come back after a lost connection."""
-        self._pages[client.client_id] = Page(client, self)
+        self._pages[client.client_id] = Page(client, self, self._former(client))
 
     def leave(self, client: viser.ClientHandle) -> None:
         """A window is gone."""
-        self._pages.pop(client.client_id, None)
+        page = self._pages.pop(client.client_id, None)
+        if page is not None:
+            self._left.append(page)
+
+    def _former(self, client: viser.ClientHandle) -> Page | None:
+        """The page that a window had before its connection was lost, if that can be told."""
+        with self._lock:
+            # The server may not have noticed that the window was gone.
+            known = [*self._left, *self._pages.values()]
+            same = [page for page in known if page.stage.camera.is_same(client)]
+            if len(same) != 1:
+                return None
+            if same[0] in self._left:
+                self._left.remove(same[0])
+            for name in [name for name, page in self._pages.items() if page is same[0]]:
+                self._pages.pop(name, None)
+            return same[0]
 
     def look_round(self) -> None:
         """Let every window show what others have said, and what training has left."""

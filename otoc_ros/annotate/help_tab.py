@@ -13,6 +13,9 @@ from otoc_ros.core.errors import InputError
 
 if TYPE_CHECKING:
     from otoc_ros.annotate.page import Page
+    from otoc_ros.annotate.scan import Scan
+
+ACCEPTED = 40  # super-voxels of one accepted object at most: more is a mistake to look at first
 
 TELL = (
     "Every clicked object is an example of its class; what looks like it gets its class here, at "
@@ -49,6 +52,25 @@ class HelpTab:
         )
         if self._status.content != content:
             self._status.content = content
+
+    def accept_at(self, scan: Scan, row: int) -> None:
+        """Say that what is predicted at a point is right, for all that hangs together there."""
+        page, desk = self._page, self._page.desk
+        segments, belief = scan.found_segments(), desk.board.belief(page.labeller.scene)
+        if segments is None or belief is None:
+            raise InputError("nothing is predicted yet; click a few objects first")
+        best, start = belief.argmax(axis=1), int(segments.of_point[row])
+        piece = segments.growth.pieces(best == best[start])
+        members = np.flatnonzero((piece == piece[start]) & (best == best[start]))
+        if len(members) > ACCEPTED:
+            nearest = np.argsort(
+                np.linalg.norm(segments.center[members] - segments.center[start], axis=1)
+            )
+            members = members[nearest[:ACCEPTED]]
+        places = [scan.scene_position(int(at)) for at in segments.some_point(members)]
+        name = desk.record.classes[int(best[start])].name
+        page.labeller.accept(name, [places], time.monotonic())
+        page.redraw()
 
     def _accept(self) -> None:
         """Accept each class's free super-voxels above the threshold, one write a class."""

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import viser
 
 from otoc_ros.annotate.double_click import DoubleClick
@@ -30,23 +29,30 @@ if TYPE_CHECKING:
 
 COMPLAINT_SECONDS = 8.0
 KEYED = {"shift": "same object", "cmd/ctrl": "not this object", "alt": "accept"}
-ACCEPTED = 40  # super-voxels of one accepted object at most: more is a mistake to look at first
 
 
 class Page:
-    """A window on the desk; lives as long as its connection."""
+    """A window on the desk; lives as long as its connection.
 
-    def __init__(self, client: viser.ClientHandle, desk: Desk) -> None:
+    Args:
+        former: of the same window, which has come back after a lost connection; it goes on there.
+    """
+
+    def __init__(self, client: viser.ClientHandle, desk: Desk, former: Page | None = None) -> None:
         self.client, self.desk = client, desk
-        self.lock = threading.RLock()
-        self.labeller = Labeller(desk.record, desk.last_scene, time.monotonic())
-        self.labeller.choose(desk.last_class, time.monotonic())
+        if former is None:
+            self.lock = threading.RLock()
+            self.labeller = Labeller(desk.record, desk.last_scene, time.monotonic())
+            self.labeller.choose(desk.last_class, time.monotonic())
+        else:
+            self.lock, self.labeller = former.lock, former.labeller
         self.stage = Stage(client)
         self._suggestion: Suggestion | None = None
         self._seen: Any = None
         self._exports = desk.exports  # of which the scene that is shown knows
         self._double = DoubleClick()
         self._complaint = "", 0.0  # what was said last, and how long it stays
+        scan = self._first_picture(None if former is None else former.stage)
         free_fingers(client)
         tabs = client.gui.add_tab_group()
         with tabs.add_tab("Label"):
@@ -60,7 +66,21 @@ class Page:
         with tabs.add_tab("Review"):
             self.review = ReviewTab(self)
         self._bind()
-        self.act(self.open_scene, self.labeller.scene)
+        if scan is None:
+            self.act(self.open_scene, self.labeller.scene)
+        else:
+            self.act(self._furnish, scan)
+
+    def _first_picture(self, former: Stage | None) -> Scan | None:
+        """Send the points before all controls; None: the scan is damaged, which is said later."""
+        record, name = self.desk.record, self.labeller.scene
+        with suppress(InputError):
+            scan = self.desk.scan(name)
+            self.stage.show(scan, former)
+            clicks = record.of(name).clicks
+            self.stage.draw(VIEWS[0], 1.0, record.classes, clicks, None, None, Knowledge())
+            return scan
+        return None
 
     def act(self, do: Callable[..., None], *arguments: Any) -> None:
         """One action of a window at a time; what it refuses is said to the person."""
@@ -114,6 +134,10 @@ class Page:
         self._suggestion = None
         self.stage.point_at(None)
         self.stage.show(scan)
+        self._furnish(scan)
+
+    def _furnish(self, scan: Scan) -> None:
+        """Bring the controls in line with the scan that is shown."""
         self.view.limit()
         self.label.reset_meaning()
         self.redraw()
@@ -162,7 +186,7 @@ class Page:
     def _say(self, scan: Scan, row: int, meaning: str, now: float) -> None:
         """Write down what a click on a point means, then show what follows from it."""
         if meaning == "accept":
-            self.accept_at(scan, row)
+            self.help.accept_at(scan, row)
             return
         position = scan.scene_position(row)
         if meaning == "not this object":
@@ -179,24 +203,6 @@ class Page:
         with suppress(InputError):
             self.labeller.undo(time.monotonic())
         self.stage.close_up(scan.xyz[row])
-        self.redraw()
-
-    def accept_at(self, scan: Scan, row: int) -> None:
-        """Say that what is predicted at a point is right, for all that hangs together there."""
-        segments, belief = scan.found_segments(), self.desk.board.belief(self.labeller.scene)
-        if segments is None or belief is None:
-            raise InputError("nothing is predicted yet; click a few objects first")
-        best, start = belief.argmax(axis=1), int(segments.of_point[row])
-        piece = segments.growth.pieces(best == best[start])
-        members = np.flatnonzero((piece == piece[start]) & (best == best[start]))
-        if len(members) > ACCEPTED:
-            nearest = np.argsort(
-                np.linalg.norm(segments.center[members] - segments.center[start], axis=1)
-            )
-            members = members[nearest[:ACCEPTED]]
-        places = [scan.scene_position(int(at)) for at in segments.some_point(members)]
-        name = self.desk.record.classes[int(best[start])].name
-        self.labeller.accept(name, [places], time.monotonic())
         self.redraw()
 
     def undo(self) -> None:

@@ -18,6 +18,7 @@ from otoc_ros.core.voxels import voxelize
 from otoc_ros.site.scene import Scene
 
 MOST_DRAWN = 80_000  # points; a browser without a graphics card needs some µs for each
+FIRST_DRAWN = 20_000  # of the first picture of a window, so that it comes soon
 ELSEWHERE = 0.15  # share of them outside the view, for when it is turned
 
 
@@ -93,19 +94,23 @@ class Scan:
         known = self.segments.done() and self.segments.exception() is None
         return self.segments.result() if known else None
 
-    def drawn(self, box: Box, seen: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+    def drawn(
+        self, box: Box, seen: NDArray[np.bool_] | None = None, most: int | None = None
+    ) -> NDArray[np.int64]:
         """Rows of the points to draw, spread evenly over the surfaces.
 
         Args:
             box: points outside it are hidden.
             seen: bool [N], points in sight: most of what is drawn is taken from them; None: all.
+            most: points at most, `MOST_DRAWN` if None.
         """
+        most = MOST_DRAWN if most is None else most
         ordered = self.order[within(self.xyz[self.order], box)] if box != EVERYWHERE else self.order
-        if seen is None or len(ordered) <= MOST_DRAWN:
-            return ordered[:MOST_DRAWN]
+        if seen is None or len(ordered) <= most:
+            return ordered[:most]
         near = seen[ordered]
-        in_sight = ordered[near][: round(MOST_DRAWN * (1 - ELSEWHERE))]
-        others = ordered[~near][: MOST_DRAWN - len(in_sight)]
+        in_sight = ordered[near][: round(most * (1 - ELSEWHERE))]
+        others = ordered[~near][: most - len(in_sight)]
         shown: NDArray[np.int64] = np.concatenate([in_sight, others])
         return shown
 

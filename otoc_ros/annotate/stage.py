@@ -23,7 +23,7 @@ from otoc_ros.annotate.paint import (
     tint,
 )
 from otoc_ros.annotate.pins import Pins
-from otoc_ros.annotate.scan import MOST_DRAWN, Scan
+from otoc_ros.annotate.scan import FIRST_DRAWN, MOST_DRAWN, Scan
 from otoc_ros.annotate.segments import Lit, Segments
 from otoc_ros.site.classes import ClassInfo
 from otoc_ros.site.clicks import Click
@@ -63,6 +63,7 @@ class Stage:
         self._base: Colors = np.zeros((0, 3), np.float32)  # colours of the points, none lit
         self._looked: tuple[object, ...] = ()  # what they follow from
         self._sight = 0
+        self._most = FIRST_DRAWN
         self.camera = Camera(client)
         self.scan: Scan | None = None
         self.box: Box = EVERYWHERE
@@ -71,8 +72,12 @@ class Stage:
         self.middle = np.zeros(3)
         self._seen: NDArray[np.bool_] | None = None
 
-    def show(self, scan: Scan) -> None:
-        """Look at another scan, from above one corner, below its ceiling if it has one."""
+    def show(self, scan: Scan, former: Stage | None = None) -> None:
+        """Look at another scan, from above one corner, below its ceiling if it has one.
+
+        Args:
+            former: of the same window before it lost its connection: it stays where it was.
+        """
         self.scan = scan
         low, high = scan.xyz.min(0), scan.xyz.max(0)
         top = float(high[2])
@@ -90,15 +95,23 @@ class Stage:
         self.middle[2] = (max(near[2], 0) + min(far[2], ceiling)) / 3
         self._sight += 1
         self._seen = None
-        self.camera.set(*self.overview())
+        if former is None:
+            self.camera.set(*self.overview())
+        else:
+            self.box = former.box
 
     def overview(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """From where the whole scene is seen: position and target, [3] each."""
         return self.middle + self.diagonal * np.array([-0.36, -0.46, 0.72]), self.middle
 
     def look_closer(self) -> bool:
-        """Choose the points by what is in sight now; whether that has changed much."""
+        """Choose the points by what is in sight now; whether others than before are to be drawn."""
         scan = self.scan
+        if self._most < MOST_DRAWN and self.camera.has_arrived:
+            self._most = MOST_DRAWN  # the first picture is there
+            if scan is not None and len(scan.xyz) > FIRST_DRAWN:
+                self._sight += 1
+                return True
         if scan is None or len(scan.xyz) <= MOST_DRAWN or not self.camera.moved():
             return False
         seen = self.camera.in_sight(scan.xyz)
@@ -131,7 +144,7 @@ class Stage:
         sent = scan, self.box, self._sight
         is_new = sent != self._sent
         if is_new:
-            self._rows = scan.drawn(self.box, self._seen)
+            self._rows = scan.drawn(self.box, self._seen, self._most)
         class_colors = np.array([known.color for known in classes], np.uint8)
         looked = sent, view, classes, lit if view == "objects" else None, *_parts(knowledge)
         looked = *looked, scan.found_segments()
@@ -141,7 +154,7 @@ class Stage:
             self._base = base_colors(view, look, class_colors)
             self._looked = looked
         with self._client.atomic():
-            point_size = SPREAD * size * scan.spacing
+            point_size = SPREAD * size * self._spacing(scan)
             if self._points is None or is_new:
                 painted = self._base.astype(np.uint8)
                 self._points = add_dots(
@@ -155,6 +168,11 @@ class Stage:
             parts = self._lit_parts(scan, lit, chosen, class_colors)
             self._glow.draw(parts, point_size, over_new_scan=is_recoloured)
             self._pins.draw(scan, self.box, self.diagonal, classes, clicks, chosen)
+
+    def _spacing(self, scan: Scan) -> float:
+        """Metres between the points that are drawn."""
+        count = len(scan.xyz)
+        return scan.spacing * float(np.sqrt(min(count, MOST_DRAWN) / min(count, self._most)))
 
     def _lit_parts(
         self, scan: Scan, lit: Lit | None, chosen: str | None, class_colors: NDArray[np.uint8]

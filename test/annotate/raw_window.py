@@ -25,10 +25,10 @@ class RawWindow:
     """One window on a running page; it clicks, and notes how many clicks the page has told it.
 
     Args:
-        link: of the page.
+        link: of the page. position: from where the window looks.
     """
 
-    def __init__(self, link: str) -> None:
+    def __init__(self, link: str, position: Position = (0.0, 0.0, 5.0)) -> None:
         self._socket = connect(
             link.replace("http", "ws", 1),
             subprotocols=[Subprotocol(f"viser-v{viser.__version__}")],
@@ -36,11 +36,16 @@ class RawWindow:
             open_timeout=PATIENCE,
         )
         self.told: int | None = None  # the count of clicks in the page's status; None: not yet
-        # The page begins once it knows from where the window looks.
+        self.lights = 0  # how often something has lit up
+        self.placed = 0  # how often it was told from where to look
+        self.look_from(position)  # the page begins once it knows this
+
+    def look_from(self, position: Position) -> None:
+        """Say from where the window looks."""
         self._send(
             wire.ViewerCameraMessage(
                 wxyz=(1.0, 0.0, 0.0, 0.0),
-                position=(0.0, 0.0, 5.0),
+                position=position,
                 fov=1.0,
                 near=0.01,
                 far=1000.0,
@@ -68,6 +73,12 @@ class RawWindow:
         while self.told is None or self.told < count:
             self._note(self._socket.recv(timeout=PATIENCE))
 
+    def see_light(self) -> None:
+        """Read what the page sends until something lights up that did not before."""
+        before = self.lights
+        while self.lights == before:
+            self._note(self._socket.recv(timeout=PATIENCE))
+
     def cut(self) -> int:
         """Break the connection without a word, once what has come is read; the count told last."""
         with suppress(TimeoutError, ConnectionClosed):
@@ -88,5 +99,7 @@ class RawWindow:
         unpacked = zstandard.decompress(frame[16 : 16 + packed])
         for message in msgspec.msgpack.decode(unpacked)["messages"]:
             text = str(message.get("props") or message.get("updates") or "")
+            self.placed += message["type"] == "SetCameraPositionMessage"
+            self.lights += str(message.get("name", "")).startswith("/lit/")
             for number in SHOWN.findall(text):
                 self.told = int(number)

@@ -54,6 +54,7 @@ def test_few_points_are_spread_evenly(scan: Scan, monkeypatch: pytest.MonkeyPatc
     drawn = scan.drawn(EVERYWHERE)
     voxel = voxelize(scan.xyz, 0.05).voxel_of_point
     assert len(drawn) == len(np.unique(voxel[drawn])) == 2000  # no voxel twice
+    assert (scan.drawn(EVERYWHERE, most=500) == drawn[:500]).all()  # the first picture
 
 
 def test_an_object_lights_up_from_one_click(scan: Scan, site: Site) -> None:
