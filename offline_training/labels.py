@@ -118,29 +118,6 @@ def grow_objects(scene: TrainingScene, label: I32, graph: csr_matrix) -> I32:
     return owner
 
 
-def with_their_clicks(
-    scene: TrainingScene, labels: SceneLabels, graph: csr_matrix, thing: NDArray[np.bool_]
-) -> SceneLabels:
-    """Without pseudo labels of things that hang together with no click of their class.
-
-    Every object of a clicked scene has a click of its own; a piece without one is an error, or the
-    far side of something that is hidden in between. A scene that nobody clicked keeps them all.
-
-    Args:
-        graph: from `touching`.
-        thing: bool [C].
-    """
-    if not scene.marks:
-        return labels
-    owner = grow_objects(scene, labels.label, graph)
-    alone = (labels.provenance == PSEUDO) & thing[labels.label] & (owner < 0)
-    return SceneLabels(
-        np.where(alone, -1, labels.label).astype(np.int32),
-        np.where(alone, NOBODY, labels.provenance).astype(np.int8),
-        np.where(alone, 0, labels.confidence).astype(np.float32),
-    )
-
-
 def clicked_targets(
     scene: TrainingScene, labels: SceneLabels, owner: I32, thing: NDArray[np.bool_]
 ) -> Targets:

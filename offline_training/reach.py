@@ -22,15 +22,16 @@ I32 = NDArray[np.int32]
 
 # What a step between two super-voxels that touch costs. Chosen, like the rest, on rooms of the dev
 # split. Shadows change brightness more than they change the ratio of the colours.
-BRIGHTNESS_SHARE = 0.9  # of a change of mean brightness (0..1), beside that of the colour ratios
+BRIGHTNESS_SHARE = 0.45  # of a change of mean brightness (0..1), beside that of the colour ratios
 DIRECTION_SHARE = 0.1  # of a change of the normal tensor
-CREASE = 0.09  # of a concave bend: one thing stands on or against another
-FORWARD = 0.075  # for a parallel face that lies a voxel or more in front
+CREASE = 0.15  # of a concave bend: one thing stands on or against another
+FORWARD = 0.1  # for a parallel face that lies a voxel or more in front
 LEVEL = 0.7  # z of a normal from which a surface is level
 PARALLEL = 4  # power of the cosine between faces that still count as parallel
 DARK = 0.1  # added to the brightness that ratios divide by: dark colours are noise
 PATH_POWER = 3  # a path costs (Σ step³)^⅓, about its highest step: a border, not its length, parts
 STEP_A_METRE = 0.2  # what things cost beside their path: they end, while walls go on
+STUFF_JUMP = 0.3  # stuff also goes on where no path leads, behind corners and furniture
 TURNED_STUFF = 0.4  # a wall stays upright and a floor level; times the change of normal_z²
 REACH_SCALE = 0.1  # cost that divides a class's odds by e
 AT_ONCE = 16  # clicks whose paths are found together
@@ -69,7 +70,9 @@ def click_reach(scene: TrainingScene, graph: csr_matrix, thing: NDArray[np.bool_
             away = np.linalg.norm(look.center - look.center[mark.supervoxel], axis=1)
             cost = cost + STEP_A_METRE * away
         else:
+            jump = STUFF_JUMP + look.unlike_colour(slice(None), mark.supervoxel)
             level = look.direction[:, 2]
+            cost = np.minimum(cost, jump)
             cost = cost + TURNED_STUFF * np.abs(level - level[mark.supervoxel])
         reach[:, mark.class_id] = np.minimum(reach[:, mark.class_id], cost)
     return log_softmax((-reach / REACH_SCALE).astype(np.float32))

@@ -37,7 +37,6 @@ from offline_training.labels import (
     grow_objects,
     true_targets,
     with_pseudo_labels,
-    with_their_clicks,
     without_labels,
 )
 from offline_training.losses import Losses
@@ -343,8 +342,7 @@ class _Trainer:
         spread = self.settings.propagation
         for row, scene in enumerate(self.scenes):
             scores = self._scores(row, networks)
-            reach = self.reach[row] if self.settings.reach else None
-            belief = believe(scene, scores, self.clicked[row], reach, spread)
+            belief = believe(scene, scores, self.clicked[row], self.reach[row], spread)
             self.store.write(row, "belief", {"belief": belief})
             if held_out[row]:  # what would be believed live, without the clicks of the scene
                 nobody = clicked_labels((), scene.prepared.n_supervoxels)
@@ -382,12 +380,10 @@ class _Trainer:
         settings = self.settings
         share = settings.shares[min(number + 1, len(settings.shares) - 1)]
         thresholds = class_thresholds(beliefs, share, settings.accept, settings.floor)
-        chosen = []
-        for row, (clicked, belief) in enumerate(zip(self.clicked, beliefs, strict=True)):
-            labels = with_pseudo_labels(clicked, belief, thresholds)
-            graph = self.store.graph(row)
-            chosen.append(with_their_clicks(self.scenes[row], labels, graph, self.thing))
-        return chosen
+        return [
+            with_pseudo_labels(clicked, belief, thresholds)
+            for clicked, belief in zip(self.clicked, beliefs, strict=True)
+        ]
 
 
 def _areas(scenes: Sequence[TrainingScene], beliefs: Sequence[F32]) -> NDArray[np.float64]:

@@ -9,7 +9,6 @@ from offline_training.labels import (
     clicked_labels,
     grow_objects,
     with_pseudo_labels,
-    with_their_clicks,
 )
 from offline_training.scenes import Mark, TrainingScene, majority
 
@@ -52,22 +51,6 @@ def test_objects_grow_over_touching_super_voxels_of_their_class_from_the_nearest
     assert grow_objects(scene, label, graph).tolist() == [0, 0, 0, 1, 1, -1, -1]
     nobody = TrainingScene("s", None, (), (), ())
     assert (grow_objects(nobody, label, graph) == -1).all()
-
-
-def test_pseudo_labels_of_things_hang_together_with_a_click_of_theirs():
-    # 0 - 1 and 2 - 3 are two pieces of a thing of which one was clicked; 4 - 5 is a wall.
-    graph = coo_matrix((np.ones(3), ([0, 2, 4], [1, 3, 5])), shape=(6, 6)).tocsr()
-    said = marks(("click", 1, 1, 0))
-    belief = np.tile(np.array([[0.02, 0.98]], np.float32), (6, 1))
-    belief[4:] = belief[4:, ::-1]
-    labels = with_pseudo_labels(clicked_labels(said, 6), belief, np.array([0.9, 0.9]))
-    thing = np.array([False, True])
-    kept = with_their_clicks(TrainingScene("s", None, (), said), labels, graph, thing)
-    assert kept.label.tolist() == [1, 1, -1, -1, 0, 0]
-    assert kept.provenance.tolist() == [PERSON, PSEUDO, NOBODY, NOBODY, PSEUDO, PSEUDO]
-    assert (kept.confidence[2:4] == 0).all()
-    unclicked = TrainingScene("s", None, (), ())
-    assert with_their_clicks(unclicked, labels, graph, thing).label.tolist() == [1, 1, 1, 1, 0, 0]
 
 
 def test_majority():
