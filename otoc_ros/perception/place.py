@@ -24,7 +24,7 @@ F64 = NDArray[np.float64]
 SURE = 0.9  # share of the cost that growth allows, from the click to what is taken for its object
 NEAR = 0.15  # metres from what was seen of the object
 WITHIN = 0.7  # share of a super-voxel's voxels that are as near
-ALIKE = 0.25  # change of mean colour (rgb in 0..1) beyond which something else stands there now
+ALIKE = 0.5  # change of mean colour (rgb in 0..1) beyond which something else stands there now
 MOST_POINTS = 2000  # of an object; more would tell no more
 # A frame that is carried along with the sensor shows other things at the same place.
 MOVED, TURNED = 0.02, np.deg2rad(1.0)  # metres, radians
