@@ -97,13 +97,7 @@ class Bank:
             added = added[:-1]
         return replace(self, added=added, lessons=lessons)
 
-    def decide(
-        self,
-        probability: F32,
-        similarity: F32,
-        colour: F32,
-        there: NDArray[np.int8] | None = None,
-    ) -> F32:
+    def decide(self, probability: F32, beyond: F32) -> F32:
         """Class probabilities under the lessons.
 
         A super-voxel goes to the lesson that it exceeds the threshold of by the largest share; the
@@ -111,10 +105,7 @@ class Bank:
 
         Args:
             probability: float32 [M, C], what the networks and the propagation believe.
-            similarity: float32 [M, B], cosines to the rows of `prototypes`.
-            colour: float32 [M, 3], mean colours in 0..1; NaN where the cloud has none.
-            there: int8 [M, lessons], what stands at the place of each, from `standing_at`; where a
-                place is known it decides, not the looks.
+            beyond: float32 [M, rows of all lessons], from `beyond_threshold`.
 
         Returns:
             float32 [M, C'], rows sum to 1.
@@ -125,9 +116,8 @@ class Bank:
         if not self.lessons:
             return belief
         row_class = self._rows[0]
-        share = self._beyond_threshold(similarity, colour, there)
-        best = share.argmax(axis=1)
-        strength = share[np.arange(count), best]
+        best = beyond.argmax(axis=1)
+        strength = beyond[np.arange(count), best]
         said = np.flatnonzero(strength >= 0)
         certain = 0.5 + 0.5 * np.minimum(strength[said], 1)
         winner = row_class[best[said]]
@@ -138,20 +128,20 @@ class Bank:
         belief[said] = rest / rest.sum(axis=1, keepdims=True)
         return belief
 
-    def taught_here(
+    def beyond_threshold(
         self, similarity: F32, colour: F32, there: NDArray[np.int8] | None = None
-    ) -> NDArray[np.bool_]:
-        """Super-voxels that a lesson decides: bool [M]; arguments as of `decide`."""
-        if not self.lessons:
-            return np.zeros(len(similarity), bool)
-        beyond = self._beyond_threshold(similarity, colour, there)
-        taught: NDArray[np.bool_] = beyond.max(axis=1) >= 0
-        return taught
-
-    def _beyond_threshold(
-        self, similarity: F32, colour: F32, there: NDArray[np.int8] | None
     ) -> F32:
-        """By how much of what is left to 1 the threshold of each lesson's row is exceeded."""
+        """By how much of what is left to 1 the threshold of each lesson's row is exceeded: float32
+        [M, rows of all lessons]; a lesson decides where that is 0 or more.
+
+        Args:
+            similarity: float32 [M, B], cosines to the rows of `prototypes`.
+            colour: float32 [M, 3], mean colours in 0..1; NaN where the cloud has none.
+            there: int8 [M, lessons], what stands at the place of each, from `standing_at`; where a
+                place is known it decides, not the looks.
+        """
+        if not self.lessons:
+            return np.empty((len(similarity), 0), np.float32)
         _, threshold, row_colour = self._rows
         alike = likeness(similarity[:, len(self.start) :], colour, row_colour)
         beyond: F32 = (alike - threshold) / np.maximum(1 - threshold, 1e-6)

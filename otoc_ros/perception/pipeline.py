@@ -339,8 +339,9 @@ class Perception:
         if pose is not None:
             places = [lesson.place for lesson in bank.lessons]
             there = standing_at(seen.prepared, seen.colour, pose, places)
-        strange[bank.taught_here(cosine, seen.colour, there)] = 0
-        return bank.decide(probability, cosine, seen.colour, there), strange
+        beyond = bank.beyond_threshold(cosine, seen.colour, there)
+        strange[(beyond >= 0).any(axis=1)] = 0
+        return bank.decide(probability, beyond), strange
 
 
 def _detected(row: int, found: Instance, prepared: Prepared) -> DetectedObject:

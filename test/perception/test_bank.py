@@ -28,7 +28,7 @@ def decided(bank: Bank, *embedding: np.ndarray, colour: float = 0.5) -> np.ndarr
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     probability = np.tile(np.float32([0.7, 0.3]), (len(rows), 1))
     colours = np.full((len(rows), 3), colour, np.float32)
-    return bank.decide(probability, rows @ bank.prototypes.T, colours)
+    return bank.decide(probability, bank.beyond_threshold(rows @ bank.prototypes.T, colours))
 
 
 def test_without_lessons_the_networks_decide() -> None:
@@ -64,9 +64,11 @@ def test_colour_tells_apart_what_the_embedding_cannot() -> None:
 def test_what_a_lesson_decides_is_told() -> None:
     rows = BASIS[[1, 2]]
     colour = np.full((2, 3), 0.5, np.float32)
-    assert not UNTAUGHT.taught_here(rows @ UNTAUGHT.prototypes.T, colour).any()
+    untaught = UNTAUGHT.beyond_threshold(rows @ UNTAUGHT.prototypes.T, colour)
+    assert not (untaught >= 0).any(axis=1).any()
     bank = UNTAUGHT.taught(lesson("a", "vase", 2), VASE)
-    assert bank.taught_here(rows @ bank.prototypes.T, colour).tolist() == [False, True]
+    beyond = bank.beyond_threshold(rows @ bank.prototypes.T, colour)
+    assert (beyond >= 0).any(axis=1).tolist() == [False, True]
 
 
 def test_of_two_lessons_the_nearer_one_decides() -> None:
