@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
-from offline_training.scenes import TrainingScene
+from offline_training.scenes import Mark, TrainingScene
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.propagation import log_softmax
 from otoc_ros.core.supervoxels import pool
@@ -60,11 +61,7 @@ def click_reach(scene: TrainingScene, graph: csr_matrix, thing: NDArray[np.bool_
     reach = np.full((prepared.n_supervoxels, len(thing)), LONGEST_REACH * REACH_SCALE)
     limit = (LONGEST_REACH * REACH_SCALE) ** PATH_POWER  # what costs more is not reached at all
     marks = [mark for mark in scene.marks if mark.kind != "exclude"]
-    for row, mark in enumerate(marks):
-        if row % AT_ONCE == 0:  # a large scan's graph is turned round once for many
-            sources = [each.supervoxel for each in marks[row : row + AT_ONCE]]
-            costs = dijkstra(paths, directed=False, indices=sources, limit=limit)
-        cost = costs[row % AT_ONCE]
+    for mark, cost in _paths_from(marks, paths, limit):
         cost **= 1 / PATH_POWER
         if thing[mark.class_id]:
             away = np.linalg.norm(look.center - look.center[mark.supervoxel], axis=1)
@@ -76,6 +73,17 @@ def click_reach(scene: TrainingScene, graph: csr_matrix, thing: NDArray[np.bool_
             cost = cost + TURNED_STUFF * np.abs(level - level[mark.supervoxel])
         reach[:, mark.class_id] = np.minimum(reach[:, mark.class_id], cost)
     return log_softmax((-reach / REACH_SCALE).astype(np.float32))
+
+
+def _paths_from(
+    marks: Sequence[Mark], paths: csr_matrix, limit: float
+) -> Iterator[tuple[Mark, F64]]:
+    """Each mark with the cost from it to every super-voxel: float64 [M], inf beyond the limit."""
+    for begin in range(0, len(marks), AT_ONCE):  # the graph is turned round once for many
+        some = marks[begin : begin + AT_ONCE]
+        sources = [mark.supervoxel for mark in some]
+        costs = dijkstra(paths, directed=False, indices=sources, limit=limit)
+        yield from zip(some, costs, strict=True)
 
 
 def nothing_reached(scene: TrainingScene, classes: int) -> F32:

@@ -83,9 +83,7 @@ class SceneStore:
         return TrainingScene(self.names[row], prepared, parts, views, marks, arrays["sensors"])
 
     def _write_cloud(self, row: int, kind: str, cloud: TrainingCloud) -> None:
-        arrays = {name: getattr(cloud, name) for name in _CLOUD}
-        there = {name: array for name, array in arrays.items() if array is not None}
-        self.write(row, kind, there | {"density": np.array(cloud.density)})
+        self.write(row, kind, _there(cloud, _CLOUD) | {"density": np.array(cloud.density)})
 
     def _cloud(self, row: int, kind: str, number: int) -> TrainingCloud:
         arrays: dict[str, Any] = {"rgb": None} | self.read(row, f"{kind}{number}")
@@ -100,8 +98,13 @@ class SceneStore:
 
 
 def _named(prefix: str, value: object, names: Sequence[str]) -> Arrays:
+    return {f"{prefix}.{name}": part for name, part in _there(value, names).items()}
+
+
+def _there(value: object, names: Sequence[str]) -> Arrays:
+    """Those of an object's arrays that are not None."""
     parts = {name: getattr(value, name) for name in names}
-    return {f"{prefix}.{name}": part for name, part in parts.items() if part is not None}
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def _part(arrays: Arrays, prefix: str) -> dict[str, Any]:

@@ -32,7 +32,8 @@ def up_picture(cloud: Cloud, up: NDArray[Any], caption: str) -> bytes:
     from PIL import Image, ImageDraw
 
     sample = cloud.take(np.arange(0, len(cloud), len(cloud) // ENOUGH + 1))
-    cloud = returns(sample) if len(returns(sample)) else sample
+    seen = returns(sample)
+    cloud = seen if len(seen) else sample
     xyz = cloud.xyz.astype(np.float64) @ rotation_to_z(up).T
     rgb = cloud.rgb if cloud.rgb is not None else _height_colours(xyz[:, 2])
     open_top = xyz[:, 2] <= np.percentile(xyz[:, 2], 90)  # a ceiling would hide the room
