@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout that 
 
 import numpy as np
 from computer import processor
+from peak_memory import peak_megabytes
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from scipy.spatial.transform import Rotation
@@ -374,16 +375,13 @@ def child(site: str, bag: str, fuse: str) -> None:
     except InputError as error:  # odometry lost everywhere is a result, too
         notes.append(str(error))
     seconds = time.perf_counter() - start
-    # Of this process alone: what getrusage tells is inherited from the parent.
-    status = Path("/proc/self/status").read_text()
-    peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
     print(
         json.dumps(
             {
                 "views": topic.messages,
                 "seconds": seconds,
                 "log_seconds": topic.messages / topic.rate if topic.rate else 0.0,
-                "peak_mb": peak,
+                "peak_mb": peak_megabytes(),
                 "notes": [note.replace(str(site), "SITE") for note in notes],
             }
         )

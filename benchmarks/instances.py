@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout that 
 import numpy as np
 import torch
 from computer import processor
+from efficiency.runs import FULL, QUICK, run_settings
 from efficiency.runs import rooms as simulated
 from efficiency.runs import trained as trained_side
 from efficiency.sides import SIDES
@@ -39,7 +40,7 @@ from offline_training.evaluation import InstanceScore, PredictedObjects
 from offline_training.identity_score import IdentityScore
 from offline_training.rooms import camera_clouds, generator_hash, make_rooms, room_seed
 from offline_training.self_training import finished_rounds, train_site
-from offline_training.settings import TrainingSettings, preset
+from offline_training.settings import TrainingSettings
 from otoc_ros.core.boxes import upright_box
 from otoc_ros.core.clustering import cluster_instances
 from otoc_ros.perception import DetectedObject, LabelledCloud, Perception, Understanding
@@ -51,10 +52,6 @@ PARTS = ("tabletop", "rooms", "scores", "identity", "ms")
 HERE = Path(__file__).resolve().parent
 SHIPPED = HERE.parent / "bundle"
 
-# What a run trains: quick ones are short of training, with clicks and without.
-QUICK_ROOMS = {"train": 8, "val": 6}
-FULL_ROOMS = {"train": 20, "val": 20}
-QUICK_STEPS = 120  # a round, of 3
 SCORE_ROOMS = {"quick": {"train": 4, "dev": 4}, "full": {"train": 12, "dev": 8}}
 FINE = 0.02  # metres, voxels of the timings
 
@@ -105,7 +102,7 @@ def tabletop(args: argparse.Namespace) -> dict:
         path = args.cache / f"tabletop-{args_key(args)}-{seed}"
         site = tabletop_site(path, views, learnt, seed)
         # A view is within the voxels of preset tiny: what the demo trains in full.
-        bundle = trained(site, settings(args, seed, "clicks", "tiny"))
+        bundle = trained(site, settings(args, seed))
         perception = Perception(bundle)
         seen = [perception.understand(views[n][0]) for n in VAL_FRAMES]
         truth = [views[n][1] for n in VAL_FRAMES]
@@ -177,12 +174,12 @@ def rooms(args: argparse.Namespace) -> dict:
     The trainings are those of `label_efficiency.py` where it was given the same steps.
     """
     rows: dict[str, list[dict]] = {"ours": [], "full": [], "dual_set": []}
-    numbers = QUICK_ROOMS if args.quick else FULL_ROOMS
+    numbers = QUICK if args.quick else FULL
     site = simulated(args.cache, numbers, 0.08, args.seed, visit=0)
     up = np.array([0.0, 0.0, 1.0])
     for seed in seeds(args):
         for name in ("ours", "full"):
-            base = settings(args, seed, "clicks", "tiny")
+            base = settings(args, seed)
             run, _ = trained_side(args.cache, site, name, SIDES[name], base, seed)
             perception = Perception(trained(run, base))
             scenes = run.scenes(split="val")
@@ -197,13 +194,9 @@ def rooms(args: argparse.Namespace) -> dict:
     return result | {"settings": base.model_dump(mode="json")}
 
 
-def settings(args: argparse.Namespace, seed: int, labels: str, size: str) -> TrainingSettings:
-    chosen = preset(size)
-    if args.quick:
-        chosen = chosen.model_copy(update={"steps": QUICK_STEPS, "rounds": 3})
-    if args.steps:
-        chosen = chosen.model_copy(update={"steps": args.steps})
-    return chosen.model_copy(update={"seed": seed, "labels": labels})
+def settings(args: argparse.Namespace, seed: int) -> TrainingSettings:
+    chosen = run_settings("tiny", quick=args.quick, steps=args.steps)
+    return chosen.model_copy(update={"seed": seed})
 
 
 def clicked(site: Site, seed: int) -> Site:

@@ -29,7 +29,7 @@ from computer import processor
 from efficiency.bootstrap import intervals, pooled
 from efficiency.controls import Room, height_and_colour, nearest_click, oracle
 from efficiency.plot import plot
-from efficiency.runs import rooms, seconds, trained
+from efficiency.runs import FULL, QUICK, rooms, run_settings, seconds, trained
 from efficiency.scoring import Trained, label_quality, prepare, prepared_views, room_confusions
 from efficiency.sides import HEADLINE, SIDES
 from efficiency.tabletop import tabletop_site
@@ -40,13 +40,10 @@ from rich.table import Table
 from offline_training.rooms import generator_hash
 from offline_training.scenes import load_scene
 from offline_training.self_training import preprocessing
-from offline_training.settings import TrainingSettings, preset
+from offline_training.settings import TrainingSettings
 from otoc_ros.core.propagation import affinities, mean_field, neighbour_graph
 from otoc_ros.site.site import Site
 
-QUICK = {"train": 8, "val": 6}
-FULL = {"train": 20, "val": 20}
-QUICK_STEPS = 120  # a round, of 3
 VIEWS = 3  # raw views of each validation room
 REFERENCE = "full"  # what ratios divide by
 COMMANDS = 12  # last ones that the JSON remembers
@@ -92,12 +89,7 @@ def main() -> None:
 
 
 def base_settings(args: argparse.Namespace) -> TrainingSettings:
-    chosen = preset(args.preset)
-    if args.quick:
-        chosen = chosen.model_copy(update={"steps": QUICK_STEPS, "rounds": 3})
-    if args.steps:
-        chosen = chosen.model_copy(update={"steps": args.steps})
-    return chosen
+    return run_settings(args.preset, quick=args.quick, steps=args.steps)
 
 
 def chosen_sides(args: argparse.Namespace) -> list[str]:

@@ -29,11 +29,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout that 
 
 import numpy as np
 from computer import processor
+from peak_memory import peak_megabytes
+from room_classes import room_classes
 
-from offline_training.rooms.classes import COLORS, STUFF
 from offline_training.rooms.room import generator_hash, make_room
 from otoc_ros.core.cloud import Cloud
-from otoc_ros.site.classes import ClassInfo
 from otoc_ros.site.clicks import Click
 from otoc_ros.site.readers.npz import read_npz
 from otoc_ros.site.readers.ply import AT_ONCE, ply_parts, read_ply
@@ -106,10 +106,8 @@ def in_child(args: argparse.Namespace) -> None:
     start = time.perf_counter()
     found = STAGES[args.stage](args) or {}
     seconds = time.perf_counter() - start
-    # Of this process alone: what getrusage tells is inherited from the parent.
-    status = Path("/proc/self/status").read_text()
-    peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
-    print("\n" + json.dumps({"seconds": round(seconds, 1), "peak_mb": round(peak), **found}))
+    row = {"seconds": round(seconds, 1), "peak_mb": round(peak_megabytes()), **found}
+    print("\n" + json.dumps(row))
 
 
 def build(args: argparse.Namespace) -> dict:
@@ -178,16 +176,9 @@ def room(cache: Path, seed: int) -> tuple[Cloud, Truth]:
 
 def clicks_of(scan: Cloud, truth: Truth, folder: Path) -> list[Click]:
     """One click for each object and surface of a room."""
-    site = Site.create(folder, "room", class_table(), VOXEL)
+    site = Site.create(folder, "room", room_classes(), VOXEL)
     scene = site.add_scene("room", scan, truth=truth)
     return simulate_clicks(scene, site.config, scene_rng(0, folder.name))
-
-
-def class_table() -> tuple[ClassInfo, ...]:
-    return tuple(
-        ClassInfo(name=name, color=color, kind="stuff" if name in STUFF else "thing")
-        for name, color in COLORS.items()
-    )
 
 
 def quarter_turns(number: int) -> np.ndarray:
@@ -214,7 +205,7 @@ def bring_in(args: argparse.Namespace) -> dict:
     """`otoc import`, and the clicks."""
     from otoc_ros.site.importer import import_cloud
 
-    site = Site.create(args.work / "site", "building", class_table(), VOXEL)
+    site = Site.create(args.work / "site", "building", room_classes(), VOXEL)
     done = import_cloud(site, args.work / "building.ply", "building")
     said = [
         Click(kind="click", source="simulated", seconds=6.0, time=6.0 * row, **click)

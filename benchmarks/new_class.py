@@ -26,13 +26,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout that is not installed
 
 import numpy as np
+from room_classes import room_classes
 from sparse_engine import machine
 
 from offline_training.rooms import CLASS_NAMES, Camera, camera_clouds, generator_hash, room_seed
-from offline_training.rooms.classes import COLORS, STUFF
 from otoc_ros.core.supervoxels import pool
 from otoc_ros.perception import Bank, Corrections, LabelledCloud, Perception, SeenCloud, Shown
-from otoc_ros.site.classes import ClassInfo
 from otoc_ros.site.site import Site
 from otoc_ros.site.truth import Truth
 
@@ -235,10 +234,7 @@ def left_out_bundle(cache: Path, seed: int, rooms: int, steps: int) -> Path:
     if (folder / "bundle.yaml").exists():
         return folder
     table = np.array([KNOWN.index(n) if n in KNOWN else -1 for n in (*CLASS_NAMES, "")], np.int32)
-    classes = [
-        ClassInfo(name=name, color=COLORS[name], kind="stuff" if name in STUFF else "thing")
-        for name in KNOWN
-    ]
+    classes = [known for known in room_classes() if known.name in KNOWN]
     path = cache / f"site_{seed}_{rooms}_{steps}"
     site = (
         Site.open(path)

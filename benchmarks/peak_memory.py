@@ -14,6 +14,12 @@ def added_megabytes(run: Callable[[], object]) -> float:
     return (_kilobytes("VmHWM") - before) / 1024
 
 
+def peak_megabytes() -> float:
+    """The most resident memory that this process has had; what getrusage tells is inherited from
+    the parent (Linux)."""
+    return _kilobytes("VmHWM") / 1024
+
+
 def _kilobytes(name: str) -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))

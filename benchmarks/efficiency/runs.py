@@ -14,9 +14,21 @@ from rich.progress import Progress
 
 from offline_training import rooms as generator
 from offline_training.self_training import finished_rounds, train_site
-from offline_training.settings import TrainingSettings
+from offline_training.settings import TrainingSettings, preset
 from otoc_ros.site.simulate import SECONDS_PER_CLICK, scene_rng, simulate_clicks
 from otoc_ros.site.site import Site
+
+QUICK = {"train": 8, "val": 6}
+FULL = {"train": 20, "val": 20}
+QUICK_STEPS = 120  # a round, of 3
+
+
+def run_settings(name: str, *, quick: bool, steps: int | None) -> TrainingSettings:
+    """A preset, short where it is to be quick; steps: of a round in place of those, if given."""
+    chosen = preset(name)
+    if quick:
+        chosen = chosen.model_copy(update={"steps": QUICK_STEPS, "rounds": 3})
+    return chosen.model_copy(update={"steps": steps or chosen.steps})
 
 
 def rooms(cache: Path, numbers: dict[str, int], voxel_size: float, seed: int, visit: int) -> Site:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from room_classes import room_classes
 
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.site.classes import ClassInfo
@@ -37,13 +38,9 @@ def rooms(
     cache: Path, split: str, numbers: list[int], seed: int
 ) -> Iterator[tuple[Labelled, list[Labelled]]]:
     """Simulated rooms fused at 2 cm, each with some of its single depth views."""
-    from offline_training.rooms.classes import COLORS, STUFF
     from offline_training.rooms.room import generator_hash, make_room
 
-    table = [
-        ClassInfo(name=name, color=color, kind="stuff" if name in STUFF else "thing")
-        for name, color in COLORS.items()
-    ]
+    table = room_classes()
     for number in numbers:
         file = cache / f"room-{generator_hash()[:12]}-{split}-{number}.npz"
         if not file.exists():
