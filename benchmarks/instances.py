@@ -12,7 +12,6 @@ the median of wall times on an otherwise idle machine.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import platform
@@ -30,12 +29,13 @@ from efficiency.runs import FULL, QUICK, run_settings
 from efficiency.runs import rooms as simulated
 from efficiency.runs import trained as trained_side
 from efficiency.sides import SIDES
+from efficiency.tabletop import VIEWS, tabletop_site
 from instance_rivals import dual_set, learnt_scores, tiles, without_clicks
 from rich.progress import Progress
 
 from offline_training.bundle import export_bundle
 from offline_training.clustering_fit import as_predicted
-from offline_training.demo.recordings import CLASSES, VAL_FRAMES, VOXEL, read_view
+from offline_training.demo.recordings import VAL_FRAMES, read_view
 from offline_training.evaluation import InstanceScore, PredictedObjects
 from offline_training.identity_score import IdentityScore
 from offline_training.rooms import camera_clouds, generator_hash, make_rooms, room_seed
@@ -45,7 +45,6 @@ from otoc_ros.core.boxes import upright_box
 from otoc_ros.core.clustering import cluster_instances
 from otoc_ros.perception import DetectedObject, LabelledCloud, Perception, Understanding
 from otoc_ros.perception.identity import SteadyIdentity
-from otoc_ros.site.simulate import scene_rng, simulate_clicks
 from otoc_ros.site.site import Site
 
 PARTS = ("tabletop", "rooms", "scores", "identity", "ms")
@@ -94,15 +93,16 @@ def tabletop(args: argparse.Namespace) -> dict:
     """Real views of set-ups and objects that were never learnt: one click an object against two
     methods without clicks, whose scales are chosen on the views that ours learns from."""
     views = {
-        number: read_view(args.data / "tabletop" / f"learn{number}.npz") for number in range(45)
+        number: read_view(args.data / "tabletop" / f"learn{number}.npz") for number in range(VIEWS)
     }
     learnt = [number for number in views if number not in VAL_FRAMES]
+    site = tabletop_site(args.data, args.cache)
     ours, published = [], []
     for seed in seeds(args):
-        path = args.cache / f"tabletop-{args_key(args)}-{seed}"
-        site = tabletop_site(path, views, learnt, seed)
+        base = settings(args, seed)
         # A view is within the voxels of preset tiny: what the demo trains in full.
-        bundle = trained(site, settings(args, seed))
+        run, _ = trained_side(args.cache, site, "ours", SIDES["ours"], base, seed)
+        bundle = trained(run, base)
         perception = Perception(bundle)
         seen = [perception.understand(views[n][0]) for n in VAL_FRAMES]
         truth = [views[n][1] for n in VAL_FRAMES]
@@ -158,16 +158,6 @@ def baseline_score(method, views) -> dict:
     return rounded(score.summary())
 
 
-def tabletop_site(path: Path, views: dict, learnt: list[int], seed: int) -> Site:
-    if (path / "site.yaml").exists():
-        return Site.open(path)
-    site = Site.create(path, "tabletop", CLASSES, VOXEL)
-    for number in learnt:
-        cloud, truth = views[number]
-        site.add_scene(f"learn{number:02d}", cloud, split="train", truth=truth)
-    return clicked(site, seed)
-
-
 def rooms(args: argparse.Namespace) -> dict:
     """Simulated rooms whose furniture was never learnt: one click an object against full labels.
 
@@ -197,13 +187,6 @@ def rooms(args: argparse.Namespace) -> dict:
 def settings(args: argparse.Namespace, seed: int) -> TrainingSettings:
     chosen = run_settings("tiny", quick=args.quick, steps=args.steps)
     return chosen.model_copy(update={"seed": seed})
-
-
-def clicked(site: Site, seed: int) -> Site:
-    """One click an object and a surface, near the middle."""
-    for scene in site.scenes(split="train"):
-        scene.append_clicks(simulate_clicks(scene, site.config, scene_rng(seed, scene.name)))
-    return site
 
 
 def trained(site: Site, chosen: TrainingSettings) -> Path:
@@ -379,15 +362,6 @@ def plot(rows: list[dict], path: Path) -> None:
         pen.text((dots[-1][0] - 30, dots[-1][1] + 8), name, fill=ink)
     pen.text((edge, 14), "clustering of thing points, median wall time", fill="black")
     picture.save(path)
-
-
-def args_key(args: argparse.Namespace) -> str:
-    """Of a trained cell: the sources that training depends on, and the size of the run."""
-    digest = hashlib.sha256(b"quick" if args.quick else b"full")
-    sources = ("losses", "labels", "networks", "reach", "samples", "self_training", "settings")
-    for name in (*sources, "unet"):
-        digest.update((HERE.parent / "offline_training" / f"{name}.py").read_bytes())
-    return digest.hexdigest()[:10]
 
 
 def mean(rows: list[dict]) -> dict:

@@ -73,7 +73,7 @@ def seconds(clicks: int) -> float:
 def _copy(source: Path, target: Path) -> None:
     """A site that shares its scans with another one; they are never written to. Rounds and clicks
     are each side's own."""
-    part = target.with_suffix(".part")
+    part = target.with_name(f"{target.name}.part")  # a name may have a dot that starts no suffix
     if part.exists():
         shutil.rmtree(part)
     own = shutil.ignore_patterns("rounds", "bundle", "clicks.jsonl")
