@@ -123,6 +123,8 @@ def clicked_targets(
 ) -> Targets:
     """What the scene's voxels are taught from labelled super-voxels and grown objects.
 
+    Labels count alike, however sure they are: what is hard to tell is what networks have to see.
+
     Args:
         owner: int32 [M] from `grow_objects`; marks of one object number are one object.
         thing: bool [C].
@@ -134,9 +136,9 @@ def clicked_targets(
     own = np.where(number > 0, number, number.max() + 1 + np.arange(len(number)))
     object_of_mark = np.where(kind, own, 0)
     instance = object_of_mark[owner][groups]  # owner -1 picks the last entry, 0
-    return Targets(
-        labels.label[groups], labels.confidence[groups], _centers(xyz, instance.astype(np.int32))
-    )
+    label = labels.label[groups]
+    known = (label >= 0).astype(np.float32)
+    return Targets(label, known, _centers(xyz, instance.astype(np.int32)))
 
 
 def without_labels(targets: Targets, hidden: NDArray[np.bool_]) -> Targets:

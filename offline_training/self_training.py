@@ -342,7 +342,8 @@ class _Trainer:
         spread = self.settings.propagation
         for row, scene in enumerate(self.scenes):
             scores = self._scores(row, networks)
-            belief = believe(scene, scores, self.clicked[row], self.reach[row], spread)
+            reach = self.reach[row] if self.settings.reach else None
+            belief = believe(scene, scores, self.clicked[row], reach, spread)
             self.store.write(row, "belief", {"belief": belief})
             if held_out[row]:  # what would be believed live, without the clicks of the scene
                 nobody = clicked_labels((), scene.prepared.n_supervoxels)
