@@ -19,6 +19,7 @@ F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 
 NOBODY, PERSON, PSEUDO = 0, 1, 2
+GUESS = 1.01  # times 1 / C: a confidence up to which a belief says nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,8 @@ def clicked_labels(marks: Sequence[Mark], count: int) -> SceneLabels:
 def with_pseudo_labels(
     clicked: SceneLabels, belief: F32, thresholds: NDArray[np.float64]
 ) -> SceneLabels:
-    """Clicks, and beside them every belief that passes its class's threshold.
+    """Clicks, and beside them every belief that passes its class's threshold and is more than a
+    guess: where no click reaches and no network spoke yet, every class is as likely as another.
 
     Args:
         belief: float32 [M, C], class probabilities after propagation.
@@ -58,7 +60,8 @@ def with_pseudo_labels(
     best = belief.argmax(axis=1).astype(np.int32)
     confidence = belief.max(axis=1)
     free = clicked.provenance == NOBODY
-    chosen = free & (confidence >= thresholds[best])
+    guess = GUESS / belief.shape[1]
+    chosen = free & (confidence >= thresholds[best]) & (confidence > guess)
     return SceneLabels(
         np.where(chosen, best, clicked.label).astype(np.int32),
         np.where(chosen, PSEUDO, clicked.provenance).astype(np.int8),

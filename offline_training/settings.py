@@ -27,8 +27,8 @@ class TrainingSettings(BaseModel):
         accept: confidence from which a belief becomes a pseudo label.
         floor: the least confidence, for classes of which few pass `accept`.
         shares: share of each class's super-voxels wanted as pseudo labels before the first round
-            and after each; the last one holds for all later rounds. In the end everything is
-            taught: what is left out is what is hard, and networks that never saw it guess there.
+            and after each; the last one holds for all later rounds. Everything is taught: what is
+            left out is what is hard, and networks that never saw it guess there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,7 +47,7 @@ class TrainingSettings(BaseModel):
     seed: int = Field(default=0, ge=0)
     accept: float = 0.9
     floor: float = 0.0
-    shares: tuple[float, ...] = (0.65, 0.8, 0.9, 1.0)
+    shares: tuple[float, ...] = (1.0,)
     propagation: PropagationSettings = PropagationSettings()
 
 

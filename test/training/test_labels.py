@@ -32,6 +32,13 @@ def test_pseudo_labels_never_replace_a_person_and_need_confidence():
     np.testing.assert_allclose(labels.confidence, [1, 0.95, 0], atol=1e-6)
 
 
+def test_what_no_click_reaches_is_not_labelled_by_chance():
+    belief = np.array([[0.5, 0.5], [0.51, 0.49]], np.float32)
+    everything = np.zeros(2)
+    labels = with_pseudo_labels(clicked_labels((), 2), belief, everything)
+    assert labels.label.tolist() == [-1, 0]
+
+
 def test_thresholds_let_hard_classes_keep_up_but_not_below_the_floor():
     sure = np.column_stack([np.linspace(0.9, 1, 50), np.linspace(0.1, 0, 50)])
     hard = np.column_stack([np.linspace(0.3, 0.45, 50), np.linspace(0.7, 0.55, 50)])
