@@ -33,6 +33,6 @@ def plot(rows: list[dict], path: Path) -> None:
     axes.set_xlabel("minutes of a person's clicking")
     axes.set_ylabel("mean IoU on unseen rooms")
     axes.set_ylim(0, 1)
-    axes.legend(loc="center right", fontsize=8)
+    axes.legend(loc="center left", fontsize=8)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
