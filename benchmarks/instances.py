@@ -246,7 +246,10 @@ def identity(args: argparse.Namespace) -> dict:
         path = camera_clouds(room_seed(args.seed, "val", number), "val", visit=1, count=count)
         for step, frame in enumerate(path):
             up = frame.pose[2, :3]
-            counts = np.isfinite(frame.cloud.xyz).all(axis=1) & (frame.instance > 0)
+            finite = np.isfinite(frame.cloud.xyz).all(axis=1)
+            if not finite.any():
+                continue  # too near to a wall to see anything
+            counts = finite & (frame.instance > 0)
             exact = from_truth(frame, perception.thing)
             real = perception(frame.cloud, up)
             labelled = {

@@ -9,6 +9,8 @@ from offline_training.settings import TrainingSettings
 from otoc_ros.core.propagation import PropagationSettings
 
 NO_PSEUDO: dict[str, Any] = {"accept": 1.01, "floor": 1.01}  # no belief is as sure as that
+# Without the clicks' reach networks have their own word alone: the surest part of it is safe.
+OWN_WORD: dict[str, Any] = {"reach": False, "floor": 0.4, "shares": (0.65, 0.65, 0.7, 0.8)}
 NO_RELATION = {"unary_share": 1.0, "embedding_sigma": 1e3}
 NO_GRAPH = {"weight": 0.0}
 
@@ -53,8 +55,8 @@ HEADLINE = {
     "ours": Side("(f) ours: one click an object"),
 }
 PARTS = {
-    "graph": Side("(c) rounds with the graph, no relation net", {"reach": False}, NO_RELATION),
-    "relation": Side("(d) rounds, graph and relation net", {"reach": False}),
+    "graph": Side("(c) rounds with the graph, no relation net", OWN_WORD, NO_RELATION),
+    "relation": Side("(d) rounds, graph and relation net", OWN_WORD),
     "no_graph": Side("ours without the graph", {}, NO_GRAPH),
     "transformer": Side("(e) ours, transformer in place of the graph", {}, {"kind": "transformer"}),
 }
