@@ -7,6 +7,7 @@ anything.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterable
 from datetime import timedelta
@@ -28,6 +29,9 @@ def join(device: torch.device) -> torch.device:
         torch.cuda.set_device(device)
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        # A process that ends with the group's threads still running may abort, and torchrun then
+        # ends the others.
+        atexit.register(dist.destroy_process_group)
     return device
 
 

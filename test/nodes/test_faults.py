@@ -50,7 +50,7 @@ def test_random_messages_do_no_harm(serving: Process, probe: Probe) -> None:
         probe.labels.clear()
         for _ in range(min(BURST, MESSAGES - first)):
             probe.publish(random_message(rng))
-            time.sleep(0.02)  # faster than that the node drops most of them unseen
+            time.sleep(0.05)  # faster than that the node drops most of them unseen
         label(probe, f"after {first}")
         for labels in probe.labels:
             assert len(labels.data) == labels.width * labels.height * labels.point_step
