@@ -23,7 +23,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads starve a
 sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout that is not installed
 
 import numpy as np
-import torch
 from computer import processor
 from efficiency.runs import FULL, QUICK, run_settings
 from efficiency.runs import rooms as simulated
@@ -31,7 +30,6 @@ from efficiency.runs import trained as trained_side
 from efficiency.sides import SIDES
 from efficiency.tabletop import VIEWS, tabletop_site
 from instance_rivals import dual_set, learnt_scores, tiles, without_clicks
-from rich.progress import Progress
 
 from offline_training.bundle import export_bundle
 from offline_training.clustering_fit import as_predicted
@@ -39,7 +37,6 @@ from offline_training.demo.recordings import VAL_FRAMES, read_view
 from offline_training.evaluation import InstanceScore, PredictedObjects
 from offline_training.identity_score import IdentityScore
 from offline_training.rooms import camera_clouds, generator_hash, make_rooms, room_seed
-from offline_training.self_training import finished_rounds, train_site
 from offline_training.settings import TrainingSettings
 from otoc_ros.core.boxes import upright_box
 from otoc_ros.core.clustering import cluster_instances
@@ -100,11 +97,8 @@ def tabletop(args: argparse.Namespace) -> dict:
     site = tabletop_site(args.data, args.cache)
     ours, published = [], []
     for seed in seeds(args):
-        base = settings(args, seed)
         # A view is within the voxels of preset tiny: what the demo trains in full.
-        run, _ = trained_side(args.cache, site, "ours", SIDES["ours"], base, seed)
-        bundle = trained(run, base)
-        perception = Perception(bundle)
+        perception = Perception(trained(args, site, "ours", seed))
         seen = [perception.understand(views[n][0]) for n in VAL_FRAMES]
         truth = [views[n][1] for n in VAL_FRAMES]
         ours.append(clustered(perception, seen, truth, our_clusters))
@@ -170,10 +164,8 @@ def rooms(args: argparse.Namespace) -> dict:
     up = np.array([0.0, 0.0, 1.0])
     for seed in seeds(args):
         for name in ("ours", "full"):
-            base = settings(args, seed)
-            run, _ = trained_side(args.cache, site, name, SIDES[name], base, seed)
-            perception = Perception(trained(run, base))
-            scenes = run.scenes(split="val")
+            perception = Perception(trained(args, site, name, seed))
+            scenes = site.scenes(split="val")
             seen = [perception.understand(scene.cloud(), up) for scene in scenes]
             truth = [scene.truth() for scene in scenes]
             rows[name].append(clustered(perception, seen, truth, our_clusters))
@@ -182,7 +174,7 @@ def rooms(args: argparse.Namespace) -> dict:
     result = {name: mean(each) for name, each in rows.items()} | {"by_seed": rows}
     for measure in ("ap", "ap50", "ap25"):
         result[f"ratio_{measure}"] = ratio(result["ours"][measure], result["full"][measure])
-    return result | {"settings": base.model_dump(mode="json")}
+    return result | {"settings": settings(args, seed).model_dump(mode="json")}
 
 
 def settings(args: argparse.Namespace, seed: int) -> TrainingSettings:
@@ -190,14 +182,10 @@ def settings(args: argparse.Namespace, seed: int) -> TrainingSettings:
     return chosen.model_copy(update={"seed": seed})
 
 
-def trained(site: Site, chosen: TrainingSettings) -> Path:
-    """The site's bundle; a training that was cut off goes on."""
-    done = finished_rounds(site)
-    if done < chosen.rounds:
-        begun = (site.path / "rounds" / "training.json").exists()
-        with Progress() as progress:
-            train_site(site, chosen, torch.device("cpu"), progress, resume=begun)
-    return export_bundle(site, site.path / "bundle").path
+def trained(args: argparse.Namespace, site: Site, name: str, seed: int) -> Path:
+    """The bundle of a side of `label_efficiency.py`; a training that was cut off goes on."""
+    run, _ = trained_side(args.cache, site, name, SIDES[name], settings(args, seed), seed)
+    return export_bundle(run, run.path / "bundle").path
 
 
 def clustered(perception: Perception, seen, truth, method) -> dict:
