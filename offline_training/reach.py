@@ -16,6 +16,7 @@ from offline_training.scenes import Mark, TrainingScene
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.propagation import log_softmax
 from otoc_ros.core.supervoxels import pool
+from otoc_ros.core.voxels import mean_per_voxel, voxelize
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -29,11 +30,18 @@ CREASE = 0.15  # of a concave bend: one thing stands on or against another
 FORWARD = 0.1  # for a parallel face that lies a voxel or more in front
 LEVEL = 0.7  # z of a normal from which a surface is level
 PARALLEL = 4  # power of the cosine between faces that still count as parallel
-DARK = 0.1  # added to the brightness that ratios divide by: dark colours are noise
+DARK = 0.2  # added to the brightness that ratios divide by: dark colours are noise
 PATH_POWER = 3  # a path costs (Σ step³)^⅓, about its highest step: a border, not its length, parts
 STEP_A_METRE = 0.2  # what things cost beside their path: they end, while walls go on
 STUFF_JUMP = 0.3  # stuff also goes on where no path leads, behind corners and furniture
-TURNED_STUFF = 0.4  # a wall stays upright and a floor level; times the change of normal_z²
+TURNED_STUFF = 0.3  # a wall stays upright and a floor level; times the change of normal_z²
+BOUNDING = 0.5  # for stuff with all that is near behind it: stuff bounds the place
+BACKED = 0.4  # for a thing to go on where less is behind it than where it was clicked
+BEHIND_RADIUS = 0.75  # metres; what counts as near
+BEHIND_CELL = 0.1  # metres; surfaces are counted in cells of this size
+BEHIND_DEPTH = 0.3  # voxels behind its plane, from which a cell is behind a super-voxel
+BEHIND_MOST = 512  # cells near one super-voxel that are looked at
+ROWS_AT_ONCE = 4096  # bounds the memory of all that is near all super-voxels
 REACH_SCALE = 0.1  # cost that divides a class's odds by e
 AT_ONCE = 16  # clicks whose paths are found together
 LONGEST_REACH = 8.0  # in REACH_SCALE; a class without clicks in the scene is not impossible
@@ -66,11 +74,13 @@ def click_reach(scene: TrainingScene, graph: csr_matrix, thing: NDArray[np.bool_
         if thing[mark.class_id]:
             away = np.linalg.norm(look.center - look.center[mark.supervoxel], axis=1)
             cost = cost + STEP_A_METRE * away
+            cost += BACKED * np.maximum(look.behind[mark.supervoxel] - look.behind, 0)
         else:
             jump = STUFF_JUMP + look.unlike_colour(slice(None), mark.supervoxel)
             level = look.direction[:, 2]
             cost = np.minimum(cost, jump)
             cost = cost + TURNED_STUFF * np.abs(level - level[mark.supervoxel])
+            cost += BOUNDING * look.behind
         reach[:, mark.class_id] = np.minimum(reach[:, mark.class_id], cost)
     return log_softmax((-reach / REACH_SCALE).astype(np.float32))
 
@@ -102,6 +112,8 @@ class Look:
             surface is flat, zero where nobody knows the side.
         ratio: float32 [M, 3], colours over their mean; brightness: float32 [M]. Zero without
             colour.
+        behind: float32 [M], 0..1, share of the surfaces near by that lie behind: little behind
+            walls and floors, much behind what stands before and on them.
         voxel_size: metres.
     """
 
@@ -110,6 +122,7 @@ class Look:
     facing: F32
     ratio: F32
     brightness: F32
+    behind: F32
     voxel_size: float
 
     @classmethod
@@ -124,12 +137,14 @@ class Look:
         black = np.zeros_like(prepared.xyz)
         rgb = pooled(black if prepared.rgb is None else prepared.rgb)
         brightness = rgb.mean(axis=1)
+        center, facing = pooled(prepared.xyz), pooled(_facing(prepared, sensors))
         return cls(
-            center=pooled(prepared.xyz),
+            center=center,
             direction=pooled(np.column_stack(tensor)),
-            facing=pooled(_facing(prepared, sensors)),
+            facing=facing,
             ratio=rgb / (brightness[:, None] + np.float32(DARK)),
             brightness=brightness,
+            behind=_behind(prepared, center, facing),
             voxel_size=prepared.settings.voxel_size,
         )
 
@@ -158,6 +173,24 @@ class Look:
         ratio = np.linalg.norm(self.ratio[one] - self.ratio[other], axis=-1)
         brightness = np.abs(self.brightness[one] - self.brightness[other])
         return np.asarray(ratio + BRIGHTNESS_SHARE * brightness, np.float64)
+
+
+def _behind(prepared: Prepared, center: F32, facing: F32) -> F32:
+    """Share of the surfaces near each super-voxel that lie behind its plane: float32 [M]."""
+    cells = mean_per_voxel(prepared.xyz, voxelize(prepared.xyz, BEHIND_CELL))
+    facing = facing / np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), np.float32(1e-6))
+    depth = np.float32(BEHIND_DEPTH * prepared.settings.voxel_size)
+    tree = cKDTree(cells)
+    behind = np.empty(len(center), np.float32)
+    for begin in range(0, len(center), ROWS_AT_ONCE):
+        rows = slice(begin, begin + ROWS_AT_ONCE)
+        ranks = np.arange(1, min(BEHIND_MOST, len(cells)) + 1)
+        _, near = tree.query(center[rows], k=ranks, distance_upper_bound=BEHIND_RADIUS)
+        inside = near < len(cells)
+        way = cells[np.where(inside, near, 0)] - center[rows, None]
+        further = ((way * facing[rows, None]).sum(axis=2) < -depth) & inside
+        behind[rows] = further.sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
+    return behind
 
 
 def _facing(prepared: Prepared, sensors: F32) -> F32:

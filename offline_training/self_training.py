@@ -342,7 +342,7 @@ class _Trainer:
         spread = self.settings.propagation
         for row, scene in enumerate(self.scenes):
             scores = self._scores(row, networks)
-            reach = self.reach[row] if self.settings.reach else None
+            reach = self.reach[row] if self.settings.reach and scene.marks else None
             belief = believe(scene, scores, self.clicked[row], reach, spread)
             self.store.write(row, "belief", {"belief": belief})
             if held_out[row]:  # what would be believed live, without the clicks of the scene

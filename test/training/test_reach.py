@@ -3,7 +3,7 @@ import pytest
 from small_site import make_small_site
 
 from offline_training.reach import Look, click_reach, nothing_reached
-from offline_training.scenes import TrainingScene, load_scene, voxel_truth
+from offline_training.scenes import Mark, TrainingScene, load_scene, voxel_truth
 from offline_training.self_training import preprocessing
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.growth import touching
@@ -51,6 +51,7 @@ def test_a_step_into_a_crease_costs_more_than_one_over_an_edge():
         facing=facing,
         ratio=np.ones((4, 3), np.float32),
         brightness=np.full(4, 0.5, np.float32),
+        behind=np.zeros(4, np.float32),
         voxel_size=0.05,
     )
     crease, edge = look.step(np.array([0, 2], np.int32), np.array([1, 3], np.int32))
@@ -68,6 +69,39 @@ def test_surfaces_face_the_sensor_that_saw_them():
     assert np.abs(blind.facing[side]).max() < 0.3  # nobody knows which side was seen
     level = seen.direction[:, 2] > 0.9
     assert (seen.facing[level, 2] > 0.8).all() and (blind.facing[level, 2] > 0.8).all()
+
+
+def test_what_stands_on_a_floor_has_the_floor_behind_it():
+    prepared, sensors = grey_box_on_a_grey_floor()
+    look = Look.of(prepared, sensors)
+    height = look.center[:, 2] + prepared.grid.origin[2]
+    level = look.direction[:, 2] > 0.9
+    top, floor = level & (height > 0.5), level & (height < 0.1)
+    assert look.behind[floor].max() < 0.1 and look.behind[top].min() > 0.5
+    assert Look.of(prepared, sensors[:0]).behind[floor].max() < 0.1
+
+
+def test_a_table_is_no_floor_though_it_is_as_grey_and_level():
+    rng = np.random.default_rng(0)
+    floor = np.column_stack([rng.uniform(-1.5, 1.5, (40_000, 2)), np.zeros(40_000)])
+    table = np.column_stack([rng.uniform(-1, 1, 15_000), rng.uniform(-0.4, 0.4, 15_000)])
+    table = np.column_stack([table, np.full(15_000, 0.7)])
+    xyz = np.concatenate([floor, table]).astype(np.float32)
+    grey = np.full((len(xyz), 3), 128, np.uint8)
+    prepared = preprocess(Cloud(xyz, grey), Preprocessing(voxel_size=0.05), np.array([0.0, 0, 1]))
+    at = prepared.xyz + prepared.grid.origin
+
+    def click(place: tuple[float, float, float], name: int) -> Mark:
+        nearest = int(((at - place) ** 2).sum(axis=1).argmin())
+        return Mark("click", name, name, int(prepared.supervoxel[nearest]))
+
+    # At the far end of the table the floor's click is the nearer one.
+    marks = (click((1.3, 0.5, 0.0), 0), click((-0.8, 0.0, 0.7), 1))
+    scene = TrainingScene("s", prepared, (), (), marks)
+    reach = click_reach(scene, touching(prepared), np.array([False, True]))
+    found = reach.argmax(axis=1)[prepared.supervoxel]
+    on_table = at[:, 2] > 0.35
+    assert found[on_table].mean() > 0.9 and found[~on_table].mean() < 0.02
 
 
 def test_without_clicks_every_class_is_as_near():
