@@ -37,9 +37,10 @@ STUFF_JUMP = 0.3  # stuff also goes on where no path leads, behind corners and f
 TURNED_STUFF = 0.3  # a wall stays upright and a floor level; times the change of normal_z²
 BOUNDING = 0.5  # for stuff with all that is near behind it: stuff bounds the place
 BACKED = 0.4  # for a thing to go on where less is behind it than where it was clicked
-BEHIND_RADIUS = 10.0  # voxels; what counts as near
-BEHIND_CELL = 1.25  # voxels; surfaces are counted in cells of this size
-BEHIND_DEPTH = 0.3  # voxels behind its plane, from which a cell is behind a super-voxel
+# In sizes of a super-voxel, the scale that a site is seen at:
+BEHIND_RADIUS = 2.5  # what counts as near
+BEHIND_CELL = 0.33  # surfaces are counted in cells of this size
+BEHIND_DEPTH = 0.1  # behind its plane, from which a cell is behind a super-voxel
 BEHIND_MOST = 512  # cells near one super-voxel that are looked at
 ROWS_AT_ONCE = 4096  # bounds the memory of all that is near all super-voxels
 REACH_SCALE = 0.1  # cost that divides a class's odds by e
@@ -177,10 +178,10 @@ class Look:
 
 def _behind(prepared: Prepared, center: F32, facing: F32) -> F32:
     """Share of the surfaces near each super-voxel that lie behind its plane: float32 [M]."""
-    voxel_size = prepared.settings.voxel_size
-    cells = mean_per_voxel(prepared.xyz, voxelize(prepared.xyz, BEHIND_CELL * voxel_size))
+    size = prepared.settings.supervoxel_size
+    cells = mean_per_voxel(prepared.xyz, voxelize(prepared.xyz, BEHIND_CELL * size))
     facing = facing / np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), np.float32(1e-6))
-    depth, radius = np.float32(BEHIND_DEPTH * voxel_size), BEHIND_RADIUS * voxel_size
+    depth, radius = np.float32(BEHIND_DEPTH * size), BEHIND_RADIUS * size
     tree = cKDTree(cells)
     behind = np.empty(len(center), np.float32)
     for begin in range(0, len(center), ROWS_AT_ONCE):
