@@ -58,7 +58,7 @@ PRESETS = {
     ),
     "small": TrainingSettings(
         preset="small", width=16, levels=7, max_voxels=30_000, crops=2,
-        rounds=4, steps=600, learning_rate=3e-3,
+        rounds=4, steps=1200, learning_rate=3e-3,
     ),
     "base": TrainingSettings(
         preset="base", width=32, levels=7, max_voxels=400_000, crops=4,
