@@ -3,8 +3,9 @@
 PointGroup (arXiv 2004.01658, section 3.3) joins points of one predicted class that touch, once
 where they are and once where their offsets shift them, and lets both sets of clusters compete.
 Here touching super-voxels merge while they vote for one centre, agree on the class and look alike
-where they meet (`merging.merge_parts`): one set of clusters, which cannot overlap, so that nothing
-is left to suppress. `benchmarks/instances.py` compares both.
+where they meet (`merging.merge_parts`), and what stands before an object does not part it
+(`occlusion.join_hidden`): one set of clusters, which cannot overlap, so that nothing is left to
+suppress. `benchmarks/instances.py` compares both.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from otoc_ros.core.compiled import compiled
 from otoc_ros.core.merging import merge_parts
+from otoc_ros.core.occlusion import join_hidden
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.supervoxels import pool
 from otoc_ros.core.voxel_graph import voxel_graph
@@ -80,21 +82,26 @@ def cluster_instances(
     if len(atoms) == 0:
         return np.zeros(len(prepared.xyz), np.int32), []
     parts = _parts(prepared, offset)
+    pairs, border, change = _borders(prepared, parts, atoms, settings)
     owner = merge_parts(
         parts.size,
         parts.vote,
         parts.vote_square,
         _among_things(probability, thing),
-        *_borders(prepared, parts, atoms, settings),
+        pairs,
+        border,
+        change,
         (settings.vote_weight, settings.class_weight),
         settings.max_difference,
         prepared.grid.voxel_size,
     )
-    first, cluster = np.unique(owner[atoms], return_inverse=True)
-    class_id, score, size = _judge(parts, atoms, cluster, len(first), probability, thing)
+    _, cluster = np.unique(owner[atoms], return_inverse=True)
+    cluster = join_hidden(prepared, atoms, cluster, pairs)
+    count = int(cluster.max()) + 1
+    class_id, score, size = _judge(parts, atoms, cluster, count, probability, thing)
     kept = np.flatnonzero((size >= settings.min_voxels) & (score >= settings.min_score))
     kept = kept[np.argsort(-score[kept], kind="stable")]
-    number = np.zeros(len(first), np.int32)
+    number = np.zeros(count, np.int32)
     number[kept] = np.arange(1, len(kept) + 1)
     number_of_atom = np.zeros(prepared.n_supervoxels, np.int32)
     number_of_atom[atoms] = number[cluster]

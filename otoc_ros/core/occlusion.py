@@ -1,0 +1,161 @@
+"""Clusters that are one object behind another one: what stands before it parts what is seen of it.
+
+PointGroup joins such halves where their offsets meet (arXiv 2004.01658, its shifted coordinates).
+Networks that learnt from one click an object never saw which halves belong together, because a
+click grows over what touches. Geometry tells instead: faces of both halves lie in one plane, and
+all that a ray toward the gap between them meets is nearer.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from otoc_ros.core.preprocess import Prepared
+from otoc_ros.core.supervoxels import pool
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+
+# Chosen on views of set-ups that no network learnt from.
+GAP = 1.5  # sizes of a super-voxel between two faces, at most
+FLAT = 0.85  # largest eigenvalue of the mean normal tensor of a face; 1 is a plane
+PARALLEL = 0.95  # cosine between two faces of one plane
+IN_PLANE = 2.0  # voxels that either face may lie off the other's plane
+WIDEST = 0.95  # quantile of the faces' radii that is looked for around each
+SHARE = 0.2  # of each cluster that must go on in the other one
+STEPS = (0.2, 0.35, 0.5, 0.65, 0.8)  # places between two faces that are looked at
+HIDDEN = 2  # of them that something nearer hides
+DEPTH = 2.0  # voxels that it is nearer
+RAY = 1.2  # voxels beside a ray that something may lie to hide what is there
+NARROW = 0.7  # voxels beside a ray that surely are on it
+RAYS = 8  # voxels that are looked at around a ray
+SAMPLES = 1000  # voxels that tell whether the cloud is a view
+SCAN = 0.2  # share of voxels that others hide, from which the cloud is no view from its origin,
+SURELY = 15.0  # voxels before them: a floor that is seen at a low angle goes on nearer, too
+
+
+def join_hidden(prepared: Prepared, atoms: I64, cluster: I64, touching: I64) -> I64:
+    """Join clusters that are parted by what stands before them.
+
+    Does nothing for a cloud that was not seen from the origin of its frame, as a fused scan: there
+    gaps are seen from other sides.
+
+    Args:
+        prepared: a cloud of M super-voxels.
+        atoms: int64 [A], super-voxels of things; cluster: int64 [A], 0..K - 1.
+        touching: int64 [E, 2], pairs of super-voxels that touch; theirs are clusters that somebody
+            kept apart, and they stay so.
+
+    Returns:
+        int64 [A], 0..J - 1 with J ≤ K.
+    """
+    count = int(cluster.max()) + 1
+    one, two = _faces_of_one_plane(prepared, atoms, cluster)
+    of = np.full(prepared.n_supervoxels, -1, np.int64)
+    of[atoms] = cluster
+    kept_apart = _key(of[touching[:, 0]], of[touching[:, 1]], count)
+    apart = ~np.isin(_key(of[one], of[two], count), kept_apart)
+    one, two = one[apart], two[apart]
+    if len(one) == 0:
+        return cluster
+    view = _View(prepared)
+    if not view.is_one():
+        return cluster
+    middle = _middles(prepared)
+    hidden = view.hidden(middle[one], middle[two])
+    links = _going_on(prepared, of, one[hidden], two[hidden], count)
+    _, joined = connected_components(links, directed=False)
+    result: I64 = joined[cluster].astype(np.int64)
+    return result
+
+
+def _key(one: I64, two: I64, count: int) -> I64:
+    key: I64 = np.minimum(one, two) * count + np.maximum(one, two)
+    return key
+
+
+def _middles(prepared: Prepared) -> F32:
+    return pool(prepared.xyz, prepared.supervoxel, prepared.n_supervoxels)
+
+
+def _faces_of_one_plane(prepared: Prepared, atoms: I64, cluster: I64) -> tuple[I64, I64]:
+    """Pairs of flat atoms of different clusters that lie near each other in one plane."""
+    x, y, z = prepared.normal.T
+    products = np.column_stack([x * x, x * y, x * z, y * y, y * z, z * z])
+    tensor = pool(products, prepared.supervoxel, prepared.n_supervoxels)[atoms]
+    value, axis = np.linalg.eigh(tensor[:, [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(-1, 3, 3))
+    flat = np.flatnonzero(value[:, 2] > FLAT)
+    if len(flat) < 2:
+        return atoms[:0], atoms[:0]
+    middle, normal = _middles(prepared)[atoms], axis[:, :, 2]
+    voxel_size, gap = prepared.settings.voxel_size, GAP * prepared.settings.supervoxel_size
+    size = np.bincount(prepared.supervoxel, minlength=prepared.n_supervoxels)[atoms]
+    radius = voxel_size * np.sqrt(size / np.pi)  # of a disc as large
+    reach = gap + 2 * np.quantile(radius[flat], WIDEST)
+    pairs = flat[cKDTree(middle[flat]).query_pairs(reach, output_type="ndarray")]
+    one, two = pairs[cluster[pairs[:, 0]] != cluster[pairs[:, 1]]].T
+    way, off = middle[two] - middle[one], IN_PLANE * voxel_size
+    good = np.linalg.norm(way, axis=1) - radius[one] - radius[two] < gap
+    good &= np.abs((normal[one] * normal[two]).sum(axis=1)) > PARALLEL
+    for side in (one, two):
+        good &= np.abs((way * normal[side]).sum(axis=1)) < off
+    return atoms[one[good]], atoms[two[good]]
+
+
+def _going_on(prepared: Prepared, of: I64, one: I64, two: I64, count: int) -> csr_matrix:
+    """Which clusters go on in each other with a SHARE of themselves: bool [K, K]."""
+    size = np.bincount(prepared.supervoxel, minlength=prepared.n_supervoxels)
+    whole = np.bincount(of[of >= 0], size[of >= 0], count)
+    both_ways = [np.column_stack([one, of[two]]), np.column_stack([two, of[one]])]
+    face, other = np.unique(np.concatenate(both_ways), axis=0).T  # each face counts once
+    shape = (count, count)
+    share = coo_matrix((size[face] / whole[of[face]], (of[face], other)), shape=shape).tocsr()
+    goes_on: csr_matrix = (share >= SHARE).multiply((share >= SHARE).T)
+    return goes_on
+
+
+class _View:
+    """What a sensor in the origin of the cloud's frame sees, ray by ray."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.origin = -np.asarray(prepared.grid.origin, np.float64)  # only turned by aligning
+        self.voxel_size = prepared.settings.voxel_size
+        self.ray, self.range = self._from_origin(prepared.xyz)
+        self.rays = cKDTree(self.ray)
+
+    def is_one(self) -> bool:
+        """Whether hardly any voxel hides another one."""
+        rows = np.linspace(0, len(self.range) - 1, min(SAMPLES, len(self.range))).astype(np.int64)
+        nearest, _ = self._met(self.ray[rows], self.range[rows], NARROW)
+        return bool((nearest < self.range[rows] - SURELY * self.voxel_size).mean() < SCAN)
+
+    def hidden(self, one: F32, two: F32) -> NDArray[np.bool_]:
+        """Whether between places float [E, 3] there is a gap that something nearer hides, and
+        nothing was seen through it: bool [E]."""
+        before = np.zeros(len(one), np.int64)
+        through = np.zeros(len(one), bool)
+        for step in STEPS:
+            ray, far = self._from_origin(one + step * (two - one))
+            nearest, known = self._met(ray, far, RAY)
+            before += nearest < far - DEPTH * self.voxel_size
+            through |= known & (nearest > far + DEPTH * self.voxel_size)
+        hides: NDArray[np.bool_] = (before >= HIDDEN) & ~through
+        return hides
+
+    def _from_origin(self, xyz: F32) -> tuple[F64, F64]:
+        way = xyz - self.origin
+        far = np.linalg.norm(way, axis=1)
+        return way / np.maximum(far, 1e-9)[:, None], far
+
+    def _met(self, ray: F64, far: F64, beside: float) -> tuple[F64, NDArray[np.bool_]]:
+        """Range of the nearest voxel on each ray, inf without one; and whether there is one."""
+        ranks = np.arange(1, min(RAYS, len(self.range)) + 1)
+        distance, row = self.rays.query(ray, k=ranks)
+        on = distance < (beside * self.voxel_size / np.maximum(far, 1e-9))[:, None]
+        nearest = np.where(on, self.range[row], np.inf).min(axis=1)
+        return nearest, np.isfinite(nearest)
