@@ -17,7 +17,7 @@ def board(x: float, y: tuple[float, float], z: tuple[float, float] = (-0.1, 0.1)
 
 
 def table():
-    xs, ys = np.meshgrid(np.arange(0.7, 1.1, 0.003), np.arange(-0.4, 0.7, 0.003))
+    xs, ys = np.meshgrid(np.arange(0.7, 1.1, 0.003), np.arange(-0.25, 0.25, 0.003))
     return np.column_stack([xs.ravel(), ys.ravel(), np.full(xs.size, -0.1)])
 
 
@@ -44,8 +44,8 @@ LEFT, RIGHT = board(1.0, (-0.2, -0.04)), board(1.0, (0.04, 0.2))
 POST = board(0.8, (-0.03, 0.03), (-0.1, 0.15))
 # Boards behind both halves, which a sensor in the origin cannot see.
 HIDDEN = [
-    board(x, (side - 0.05, side + 0.05), (-0.09, 0.09))
-    for x in np.arange(1.2, 2.0, 0.1)
+    board(x, (side - 0.07, side + 0.07), (-0.09, 0.09))
+    for x in (1.2, 1.3, 1.4)
     for side in (-0.14, 0.14)
 ]
 
