@@ -14,6 +14,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from otoc_ros.core.compiled import compiled
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.supervoxels import pool
 
@@ -31,11 +32,9 @@ SHARE = 0.2  # of each cluster that must go on in the other one
 STEPS = (0.2, 0.35, 0.5, 0.65, 0.8)  # places between two faces that are looked at
 HIDDEN = 2  # of them that something nearer hides
 DEPTH = 2.0  # voxels that it is nearer
-RAY = 1.2  # voxels beside a ray that something may lie to hide what is there
-NARROW = 0.7  # voxels beside a ray that surely are on it
-RAYS = 8  # voxels that are looked at around a ray
-SAMPLES = 1000  # voxels that tell whether the cloud is a view
-SCAN = 0.2  # share of voxels that others hide, from which the cloud is no view from its origin,
+MOST_CELLS = 4_000_000  # of the image of all directions
+WIDEST_VOXEL = 4  # cells to each side that a near voxel is drawn over at most
+SCAN = 0.5  # share of voxels that others hide, from which the cloud is no view from its origin,
 SURELY = 15.0  # voxels before them: a floor that is seen at a low angle goes on nearer, too
 
 
@@ -120,19 +119,33 @@ def _going_on(prepared: Prepared, of: I64, one: I64, two: I64, count: int) -> cs
 
 
 class _View:
-    """What a sensor in the origin of the cloud's frame sees, ray by ray."""
+    """What a sensor in the origin of the cloud's frame sees: the nearest range on every ray.
+
+    The image spans all directions, with what the sensor mostly looks at far from its poles.
+    """
 
     def __init__(self, prepared: Prepared) -> None:
         self.origin = -np.asarray(prepared.grid.origin, np.float64)  # only turned by aligning
         self.voxel_size = prepared.settings.voxel_size
-        self.ray, self.range = self._from_origin(prepared.xyz)
-        self.rays = cKDTree(self.ray)
+        way = prepared.xyz - self.origin
+        self.range = np.linalg.norm(way, axis=1)
+        self.axes = _axes_toward(way.mean(axis=0))
+        finest = np.sqrt(2 * np.pi**2 / MOST_CELLS)
+        self.cell = max(self.voxel_size / max(float(np.median(self.range)), 1e-9), finest)
+        self.row, self.column = self._cell_of(way)
+        self.image = _range_image(
+            self.row,
+            self.column,
+            self.range,
+            int(np.pi / self.cell) + 1,
+            int(2 * np.pi / self.cell) + 1,
+            self.voxel_size / (2 * self.cell),
+        )
 
     def is_one(self) -> bool:
         """Whether hardly any voxel hides another one."""
-        rows = np.linspace(0, len(self.range) - 1, min(SAMPLES, len(self.range))).astype(np.int64)
-        nearest, _ = self._met(self.ray[rows], self.range[rows], NARROW)
-        return bool((nearest < self.range[rows] - SURELY * self.voxel_size).mean() < SCAN)
+        nearest = self.image[self.row, self.column]
+        return bool((nearest < self.range - SURELY * self.voxel_size).mean() < SCAN)
 
     def hidden(self, one: F32, two: F32) -> NDArray[np.bool_]:
         """Whether between places float [E, 3] there is a gap that something nearer hides, and
@@ -140,22 +153,37 @@ class _View:
         before = np.zeros(len(one), np.int64)
         through = np.zeros(len(one), bool)
         for step in STEPS:
-            ray, far = self._from_origin(one + step * (two - one))
-            nearest, known = self._met(ray, far, RAY)
+            way = one + step * (two - one) - self.origin
+            far = np.linalg.norm(way, axis=1)
+            nearest = self.image[self._cell_of(way)]
             before += nearest < far - DEPTH * self.voxel_size
-            through |= known & (nearest > far + DEPTH * self.voxel_size)
+            through |= np.isfinite(nearest) & (nearest > far + DEPTH * self.voxel_size)
         hides: NDArray[np.bool_] = (before >= HIDDEN) & ~through
         return hides
 
-    def _from_origin(self, xyz: F32) -> tuple[F64, F64]:
-        way = xyz - self.origin
-        far = np.linalg.norm(way, axis=1)
-        return way / np.maximum(far, 1e-9)[:, None], far
+    def _cell_of(self, way: F64) -> tuple[I64, I64]:
+        ahead, left, up = self.axes @ way.T
+        row = (np.arctan2(up, np.hypot(ahead, left)) + np.pi / 2) / self.cell
+        column = (np.arctan2(left, ahead) + np.pi) / self.cell
+        return row.astype(np.int64), column.astype(np.int64)
 
-    def _met(self, ray: F64, far: F64, beside: float) -> tuple[F64, NDArray[np.bool_]]:
-        """Range of the nearest voxel on each ray, inf without one; and whether there is one."""
-        ranks = np.arange(1, min(RAYS, len(self.range)) + 1)
-        distance, row = self.rays.query(ray, k=ranks)
-        on = distance < (beside * self.voxel_size / np.maximum(far, 1e-9))[:, None]
-        nearest = np.where(on, self.range[row], np.inf).min(axis=1)
-        return nearest, np.isfinite(nearest)
+
+def _axes_toward(way: F64) -> F64:
+    """Ahead, left and up of who looks along a way: float64 [3, 3], orthonormal rows."""
+    frame, _ = np.linalg.qr(np.column_stack([way, np.eye(3)]))
+    axes: F64 = frame.T * (np.sign(frame[:, 0] @ way) or 1)
+    return axes
+
+
+@compiled
+def _range_image(row, column, range_, rows, columns, half):  # type: ignore[no-untyped-def]
+    """Nearest range in each cell, inf without one, each voxel drawn as large as it is seen: `half`
+    over its range is half a voxel in cells."""
+    image = np.full((rows, columns), np.inf)
+    for i in range(len(row)):
+        beside = min(int(half / range_[i] + 0.5), WIDEST_VOXEL) if range_[i] > 0 else WIDEST_VOXEL
+        for r in range(max(row[i] - beside, 0), min(row[i] + beside + 1, rows)):
+            for c in range(column[i] - beside, column[i] + beside + 1):
+                around = c % columns
+                image[r, around] = min(image[r, around], range_[i])
+    return image

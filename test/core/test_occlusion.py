@@ -45,7 +45,7 @@ POST = board(0.8, (-0.03, 0.03), (-0.1, 0.15))
 # Boards behind both halves, which a sensor in the origin cannot see.
 HIDDEN = [
     board(x, (side - 0.07, side + 0.07), (-0.09, 0.09))
-    for x in (1.2, 1.3, 1.4)
+    for x in np.arange(1.2, 2.1, 0.1)
     for side in (-0.14, 0.14)
 ]
 
