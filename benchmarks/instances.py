@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where to write the results")
     parser.add_argument("--seed", type=int, default=0, help="the first")
     parser.add_argument("--seeds", type=int, help="how many; three, or one if quick")
+    parser.add_argument("--preset", help="of the trainings; small, or tiny if quick")
     parser.add_argument("--steps", type=int, help="of a round of a training; the preset's if none")
     parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated")
     parser.add_argument("--data", type=Path, default=os.environ.get("OTOC_DATA"))
@@ -97,7 +98,6 @@ def tabletop(args: argparse.Namespace) -> dict:
     site = tabletop_site(args.data, args.cache)
     ours, published = [], []
     for seed in seeds(args):
-        # A view is within the voxels of preset tiny: what the demo trains in full.
         perception = Perception(trained(args, site, "ours", seed))
         seen = [perception.understand(views[n][0]) for n in VAL_FRAMES]
         truth = [views[n][1] for n in VAL_FRAMES]
@@ -117,6 +117,7 @@ def tabletop(args: argparse.Namespace) -> dict:
     return {
         "ours": mean(ours),
         "ours_by_seed": ours,
+        "settings": settings(args, args.seed).model_dump(mode="json"),
         "dual_set": mean(published),
         "baseline": rows[best] | {"method": best},
         "baselines": rows,
@@ -178,7 +179,8 @@ def rooms(args: argparse.Namespace) -> dict:
 
 
 def settings(args: argparse.Namespace, seed: int) -> TrainingSettings:
-    chosen = run_settings("tiny", quick=args.quick, steps=args.steps)
+    name = args.preset or ("tiny" if args.quick else "small")
+    chosen = run_settings(name, quick=args.quick, steps=args.steps)
     return chosen.model_copy(update={"seed": seed})
 
 
