@@ -14,12 +14,11 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from otoc_ros.core.compiled import compiled
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.supervoxels import pool
+from otoc_ros.core.view import View
 
 F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
 # Chosen on views of set-ups that no network learnt from.
@@ -32,20 +31,13 @@ SHARE = 0.2  # of each cluster that must go on in the other one
 STEPS = (0.2, 0.35, 0.5, 0.65, 0.8)  # places between two faces that are looked at
 HIDDEN = 2  # of them that something nearer hides
 DEPTH = 2.0  # voxels that it is nearer
-MOST_CELLS = 4_000_000  # of the image of all directions
-WIDEST_VOXEL = 4  # cells to each side that a near voxel is drawn over at most
-SCAN = 0.5  # share of voxels that others hide, from which the cloud is no view from its origin,
-SURELY = 15.0  # voxels before them: a floor that is seen at a low angle goes on nearer, too
 
 
-def join_hidden(prepared: Prepared, atoms: I64, cluster: I64, touching: I64) -> I64:
+def join_hidden(prepared: Prepared, view: View, atoms: I64, cluster: I64, touching: I64) -> I64:
     """Join clusters that are parted by what stands before them.
 
-    Does nothing for a cloud that was not seen from the origin of its frame, as a fused scan: there
-    gaps are seen from other sides.
-
     Args:
-        prepared: a cloud of M super-voxels.
+        prepared: a cloud of M super-voxels; view: of the sensor that saw it.
         atoms: int64 [A], super-voxels of things; cluster: int64 [A], 0..K - 1.
         touching: int64 [E, 2], pairs of super-voxels that touch; theirs are clusters that somebody
             kept apart, and they stay so.
@@ -62,11 +54,8 @@ def join_hidden(prepared: Prepared, atoms: I64, cluster: I64, touching: I64) -> 
     one, two = one[apart], two[apart]
     if len(one) == 0:
         return cluster
-    view = _View(prepared)
-    if not view.is_one():
-        return cluster
     middle = _middles(prepared)
-    hidden = view.hidden(middle[one], middle[two])
+    hidden = _hidden(view, middle[one], middle[two])
     links = _going_on(prepared, of, one[hidden], two[hidden], count)
     _, joined = connected_components(links, directed=False)
     result: I64 = joined[cluster].astype(np.int64)
@@ -106,6 +95,19 @@ def _faces_of_one_plane(prepared: Prepared, atoms: I64, cluster: I64) -> tuple[I
     return atoms[one[good]], atoms[two[good]]
 
 
+def _hidden(view: View, one: F32, two: F32) -> NDArray[np.bool_]:
+    """Whether between places float [E, 3] there is a gap that something nearer hides, and nothing
+    was seen through it: bool [E]."""
+    before = np.zeros(len(one), np.int64)
+    through = np.zeros(len(one), bool)
+    for step in STEPS:
+        nearest, far = view.nearest(one + step * (two - one))
+        before += nearest < far - DEPTH * view.voxel_size
+        through |= np.isfinite(nearest) & (nearest > far + DEPTH * view.voxel_size)
+    hides: NDArray[np.bool_] = (before >= HIDDEN) & ~through
+    return hides
+
+
 def _going_on(prepared: Prepared, of: I64, one: I64, two: I64, count: int) -> csr_matrix:
     """Which clusters go on in each other with a SHARE of themselves: bool [K, K]."""
     size = np.bincount(prepared.supervoxel, minlength=prepared.n_supervoxels)
@@ -116,74 +118,3 @@ def _going_on(prepared: Prepared, of: I64, one: I64, two: I64, count: int) -> cs
     share = coo_matrix((size[face] / whole[of[face]], (of[face], other)), shape=shape).tocsr()
     goes_on: csr_matrix = (share >= SHARE).multiply((share >= SHARE).T)
     return goes_on
-
-
-class _View:
-    """What a sensor in the origin of the cloud's frame sees: the nearest range on every ray.
-
-    The image spans all directions, with what the sensor mostly looks at far from its poles.
-    """
-
-    def __init__(self, prepared: Prepared) -> None:
-        self.origin = -np.asarray(prepared.grid.origin, np.float64)  # only turned by aligning
-        self.voxel_size = prepared.settings.voxel_size
-        way = prepared.xyz - self.origin
-        self.range = np.linalg.norm(way, axis=1)
-        self.axes = _axes_toward(way.mean(axis=0))
-        finest = np.sqrt(2 * np.pi**2 / MOST_CELLS)
-        self.cell = max(self.voxel_size / max(float(np.median(self.range)), 1e-9), finest)
-        self.row, self.column = self._cell_of(way)
-        self.image = _range_image(
-            self.row,
-            self.column,
-            self.range,
-            int(np.pi / self.cell) + 1,
-            int(2 * np.pi / self.cell) + 1,
-            self.voxel_size / (2 * self.cell),
-        )
-
-    def is_one(self) -> bool:
-        """Whether hardly any voxel hides another one."""
-        nearest = self.image[self.row, self.column]
-        return bool((nearest < self.range - SURELY * self.voxel_size).mean() < SCAN)
-
-    def hidden(self, one: F32, two: F32) -> NDArray[np.bool_]:
-        """Whether between places float [E, 3] there is a gap that something nearer hides, and
-        nothing was seen through it: bool [E]."""
-        before = np.zeros(len(one), np.int64)
-        through = np.zeros(len(one), bool)
-        for step in STEPS:
-            way = one + step * (two - one) - self.origin
-            far = np.linalg.norm(way, axis=1)
-            nearest = self.image[self._cell_of(way)]
-            before += nearest < far - DEPTH * self.voxel_size
-            through |= np.isfinite(nearest) & (nearest > far + DEPTH * self.voxel_size)
-        hides: NDArray[np.bool_] = (before >= HIDDEN) & ~through
-        return hides
-
-    def _cell_of(self, way: F64) -> tuple[I64, I64]:
-        ahead, left, up = self.axes @ way.T
-        row = (np.arctan2(up, np.hypot(ahead, left)) + np.pi / 2) / self.cell
-        column = (np.arctan2(left, ahead) + np.pi) / self.cell
-        return row.astype(np.int64), column.astype(np.int64)
-
-
-def _axes_toward(way: F64) -> F64:
-    """Ahead, left and up of who looks along a way: float64 [3, 3], orthonormal rows."""
-    frame, _ = np.linalg.qr(np.column_stack([way, np.eye(3)]))
-    axes: F64 = frame.T * (np.sign(frame[:, 0] @ way) or 1)
-    return axes
-
-
-@compiled
-def _range_image(row, column, range_, rows, columns, half):  # type: ignore[no-untyped-def]
-    """Nearest range in each cell, inf without one, each voxel drawn as large as it is seen: `half`
-    over its range is half a voxel in cells."""
-    image = np.full((rows, columns), np.inf)
-    for i in range(len(row)):
-        beside = min(int(half / range_[i] + 0.5), WIDEST_VOXEL) if range_[i] > 0 else WIDEST_VOXEL
-        for r in range(max(row[i] - beside, 0), min(row[i] + beside + 1, rows)):
-            for c in range(column[i] - beside, column[i] + beside + 1):
-                around = c % columns
-                image[r, around] = min(image[r, around], range_[i])
-    return image
