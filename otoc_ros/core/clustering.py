@@ -22,7 +22,6 @@ from otoc_ros.core.merging import merge_parts
 from otoc_ros.core.occlusion import join_hidden
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.supervoxels import pool
-from otoc_ros.core.view import View
 from otoc_ros.core.voxel_graph import voxel_graph
 
 F32 = NDArray[np.float32]
@@ -82,9 +81,8 @@ def cluster_instances(
     atoms = np.flatnonzero(thing[probability.argmax(axis=1)])
     if len(atoms) == 0:
         return np.zeros(len(prepared.xyz), np.int32), []
-    view = View.of(prepared)
-    parts = _parts(prepared, offset, view)
-    pairs, border, change = _borders(prepared, parts, atoms, settings, view is not None)
+    parts = _parts(prepared, offset)
+    pairs, border, change = _borders(prepared, parts, atoms, settings)
     owner = merge_parts(
         parts.size,
         parts.vote,
@@ -98,8 +96,7 @@ def cluster_instances(
         prepared.grid.voxel_size,
     )
     _, cluster = np.unique(owner[atoms], return_inverse=True)
-    if view is not None:
-        cluster = join_hidden(prepared, view, atoms, cluster, pairs)
+    cluster = join_hidden(prepared, atoms, cluster, pairs)
     count = int(cluster.max()) + 1
     class_id, score, size = _judge(parts, atoms, cluster, count, probability, thing)
     kept = np.flatnonzero((size >= settings.min_voxels) & (score >= settings.min_score))
@@ -133,8 +130,7 @@ def touching_supervoxels(prepared: Prepared) -> tuple[NDArray[np.int64], F64]:
 
 class _Parts(NamedTuple):
     """Super-voxels: size [M], centre and vote [M, 3], mean square of the voxels' positions and
-    votes [M], unit normal [M, 3] toward the sensor, or upward where nobody knows it; all
-    float64."""
+    votes [M], upward unit normal [M, 3]; all float64."""
 
     size: F64
     center: F64
@@ -144,24 +140,19 @@ class _Parts(NamedTuple):
     normal: F64
 
 
-def _parts(prepared: Prepared, offset: F32, view: View | None) -> _Parts:
+def _parts(prepared: Prepared, offset: F32) -> _Parts:
     total = _sums(
         prepared.xyz, offset, prepared.normal, prepared.supervoxel, prepared.n_supervoxels
     )
     mean = total[:, 1:] / total[:, :1]
     normal = mean[:, 8:] / np.maximum(np.linalg.norm(mean[:, 8:], axis=1, keepdims=True), 1e-12)
     size, center, vote = total[:, 0].copy(), mean[:, :3].copy(), mean[:, 3:6].copy()
-    outward = normal[:, 2] if view is None else ((view.origin - center) * normal).sum(axis=1)
-    normal *= np.where(outward < 0, -1, 1)[:, None]
+    normal *= np.where(normal[:, 2:] < 0, -1, 1)
     return _Parts(size, center, vote, mean[:, 6], mean[:, 7].copy(), normal)
 
 
 def _borders(
-    prepared: Prepared,
-    parts: _Parts,
-    atoms: NDArray[np.int64],
-    settings: ClusteringSettings,
-    seen: bool,
+    prepared: Prepared, parts: _Parts, atoms: NDArray[np.int64], settings: ClusteringSettings
 ) -> tuple[NDArray[np.int64], F64, F64]:
     """Pairs of atoms that touch, the length of their borders, what keeps them apart there."""
     pairs, border = touching_supervoxels(prepared)
@@ -169,7 +160,7 @@ def _borders(
     chosen[atoms] = True
     both = chosen[pairs].all(axis=1)
     pairs, border = pairs[both], border[both]
-    change = settings.standing_weight * _standing(parts, pairs, seen)
+    change = settings.standing_weight * _standing(parts, pairs)
     if prepared.rgb is not None and settings.colour_weight > 0:
         colour = pool(prepared.rgb, prepared.supervoxel, prepared.n_supervoxels)
         step = np.linalg.norm(colour[pairs[:, 0]] - colour[pairs[:, 1]], axis=1)
@@ -177,27 +168,22 @@ def _borders(
     return pairs, border, change
 
 
-def _standing(parts: _Parts, pairs: NDArray[np.int64], seen: bool) -> F64:
+def _standing(parts: _Parts, pairs: NDArray[np.int64]) -> F64:
     """Whether one part of each pair stands on the other, as a box on a table: 0..1, float64 [E].
 
-    It does where it rises above the other's outer face and is turned another way. That is the
+    It does where it rises above the other's upward face and is turned another way. That is the
     concave crease that tells things apart (LCCP, CVPR 2014), as far as it is known which side of a
-    surface is outside: the seen one, or else the upper side of an upward face, whoever looked from
-    wherever.
-
-    Args:
-        seen: normals show the side that was seen.
+    surface is outside: the upper side of an upward face, whoever looked from wherever.
     """
     one, two = pairs.T
     way = parts.center[two] - parts.center[one]
     way /= np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-12)
-    known = np.ones(len(parts.size)) if seen else parts.normal[:, 2] ** 2
+    up = parts.normal[:, 2] ** 2
     rise = np.maximum(
-        (way * parts.normal[one]).sum(axis=1) * known[one],
-        (-way * parts.normal[two]).sum(axis=1) * known[two],
+        (way * parts.normal[one]).sum(axis=1) * up[one],
+        (-way * parts.normal[two]).sum(axis=1) * up[two],
     )
-    along = (parts.normal[one] * parts.normal[two]).sum(axis=1)
-    bend = 1 - (along if seen else np.abs(along))
+    bend = 1 - np.abs((parts.normal[one] * parts.normal[two]).sum(axis=1))
     surely: F64 = np.clip(rise * bend / STANDS, 0, 1)
     return surely
 

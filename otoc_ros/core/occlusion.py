@@ -33,11 +33,14 @@ HIDDEN = 2  # of them that something nearer hides
 DEPTH = 2.0  # voxels that it is nearer
 
 
-def join_hidden(prepared: Prepared, view: View, atoms: I64, cluster: I64, touching: I64) -> I64:
+def join_hidden(prepared: Prepared, atoms: I64, cluster: I64, touching: I64) -> I64:
     """Join clusters that are parted by what stands before them.
 
+    Does nothing for a cloud that is no view from the origin of its frame, as a fused scan: there
+    gaps are seen from other sides.
+
     Args:
-        prepared: a cloud of M super-voxels; view: of the sensor that saw it.
+        prepared: a cloud of M super-voxels.
         atoms: int64 [A], super-voxels of things; cluster: int64 [A], 0..K - 1.
         touching: int64 [E, 2], pairs of super-voxels that touch; theirs are clusters that somebody
             kept apart, and they stay so.
@@ -53,6 +56,9 @@ def join_hidden(prepared: Prepared, view: View, atoms: I64, cluster: I64, touchi
     apart = ~np.isin(_key(of[one], of[two], count), kept_apart)
     one, two = one[apart], two[apart]
     if len(one) == 0:
+        return cluster
+    view = View.of(prepared)
+    if view is None:
         return cluster
     middle = _middles(prepared)
     hidden = _hidden(view, middle[one], middle[two])

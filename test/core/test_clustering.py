@@ -121,24 +121,6 @@ def test_a_box_that_stands_on_another_is_an_object_of_its_own():
     assert set(whole) == {1}
 
 
-def test_an_upright_crease_counts_where_the_sensor_is_known():
-    back, side = (block((60, 0, 0), (1, 12, 12)), 1), (block((48, 12, 0), (12, 1, 12)), 1)
-    prepared, offset, probability, owner = scene(back, side)
-    normal = np.where((owner == 0)[:, None], (1, 0, 0), (0, 1, 0)).astype(np.float32)
-    prepared = replace(prepared, normal=normal)
-    chosen = ClusteringSettings(standing_weight=4)
-
-    def found(sensor):
-        origin = -np.array(sensor, np.float64) * VOXEL
-        moved = replace(prepared, grid=replace(prepared.grid, origin=origin))
-        return cluster_instances(moved, 0 * offset, probability, THING, chosen)[0]
-
-    inside_the_corner, among_its_voxels = found((0, -20, 6)), found((60, 6, 6))
-    assert set(inside_the_corner[owner == 0]).isdisjoint(inside_the_corner[owner == 1])
-    assert set(found((110, 60, 6))) == {1}  # from behind it is an edge
-    assert set(among_its_voxels) == {1}
-
-
 def test_stuff_and_specks_are_no_objects():
     names, objects = found_in((block((0, 0, 0), (9, 9, 1)), 0), (block((40, 0, 0), (2, 2, 2)), 1))
     assert objects == []

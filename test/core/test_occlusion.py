@@ -5,7 +5,6 @@ from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.clustering import touching_supervoxels
 from otoc_ros.core.occlusion import join_hidden
 from otoc_ros.core.preprocess import Preprocessing, preprocess
-from otoc_ros.core.view import View
 
 VOXEL = 0.01
 UP = np.array([0.0, 0.0, 1.0])
@@ -35,9 +34,7 @@ def joined(*boards):
     atoms = np.flatnonzero(cluster < len(boards))
     pairs, _ = touching_supervoxels(prepared)
     pairs = pairs[np.isin(pairs, atoms).all(axis=1)]
-    view, after = View.of(prepared), cluster[atoms]
-    if view is not None:
-        after = join_hidden(prepared, view, atoms, after, pairs)
+    after = join_hidden(prepared, atoms, cluster[atoms], pairs)
     numbers = [np.unique(after[cluster[atoms] == each]) for each in range(min(3, len(boards)))]
     assert all(len(number) == 1 for number in numbers)  # nothing is ever split
     return [int(number[0]) for number in numbers]
