@@ -182,11 +182,10 @@ def _behind(prepared: Prepared, center: F32, facing: F32) -> F32:
     cells = mean_per_voxel(prepared.xyz, voxelize(prepared.xyz, BEHIND_CELL * size))
     facing = facing / np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), np.float32(1e-6))
     depth, radius = np.float32(BEHIND_DEPTH * size), BEHIND_RADIUS * size
-    tree = cKDTree(cells)
+    tree, ranks = cKDTree(cells), np.arange(1, min(BEHIND_MOST, len(cells)) + 1)
     behind = np.empty(len(center), np.float32)
     for begin in range(0, len(center), ROWS_AT_ONCE):
         rows = slice(begin, begin + ROWS_AT_ONCE)
-        ranks = np.arange(1, min(BEHIND_MOST, len(cells)) + 1)
         _, near = tree.query(center[rows], k=ranks, distance_upper_bound=radius)
         inside = near < len(cells)
         way = cells[np.where(inside, near, 0)] - center[rows, None]

@@ -96,7 +96,7 @@ def cluster_instances(
         prepared.grid.voxel_size,
     )
     _, cluster = np.unique(owner[atoms], return_inverse=True)
-    cluster = join_hidden(prepared, atoms, cluster, pairs)
+    cluster = join_hidden(prepared, parts.center, parts.size, atoms, cluster, pairs)
     count = int(cluster.max()) + 1
     class_id, score, size = _judge(parts, atoms, cluster, count, probability, thing)
     kept = np.flatnonzero((size >= settings.min_voxels) & (score >= settings.min_score))

@@ -19,7 +19,7 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 from otoc_ros.core.clustering import touching_supervoxels
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.propagation import unit_rows
-from otoc_ros.core.supervoxels import pool
+from otoc_ros.core.supervoxels import pool, pool_normals
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -76,11 +76,7 @@ def flat_surfaces(prepared: Prepared, graph: csr_matrix) -> I32:
         graph: from `touching`.
     """
     count = prepared.n_supervoxels
-    normal = prepared.normal
-    tensor = pool(
-        (normal[:, :, None] * normal[:, None, :]).reshape(-1, 9), prepared.supervoxel, count
-    ).reshape(-1, 3, 3)
-    length, axis = np.linalg.eigh(tensor)
+    length, axis = np.linalg.eigh(pool_normals(prepared.normal, prepared.supervoxel, count))
     main = axis[:, :, 2]
     flat = length[:, 2] > FLAT * np.maximum(length.sum(axis=1), 1e-9)
     center = pool(prepared.xyz, prepared.supervoxel, count)

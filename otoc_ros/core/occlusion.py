@@ -15,10 +15,10 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from otoc_ros.core.preprocess import Prepared
-from otoc_ros.core.supervoxels import pool
+from otoc_ros.core.supervoxels import pool_normals
 from otoc_ros.core.view import View
 
-F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
 # Chosen on views of set-ups that no network learnt from.
@@ -33,7 +33,9 @@ HIDDEN = 2  # of them that something nearer hides
 DEPTH = 2.0  # voxels that it is nearer
 
 
-def join_hidden(prepared: Prepared, atoms: I64, cluster: I64, touching: I64) -> I64:
+def join_hidden(
+    prepared: Prepared, center: F64, size: F64, atoms: I64, cluster: I64, touching: I64
+) -> I64:
     """Join clusters that are parted by what stands before them.
 
     Does nothing for a cloud that is no view from the origin of its frame, as a fused scan: there
@@ -41,6 +43,7 @@ def join_hidden(prepared: Prepared, atoms: I64, cluster: I64, touching: I64) -> 
 
     Args:
         prepared: a cloud of M super-voxels.
+        center: float64 [M, 3], their middles; size: float64 [M], their voxels.
         atoms: int64 [A], super-voxels of things; cluster: int64 [A], 0..K - 1.
         touching: int64 [E, 2], pairs of super-voxels that touch; theirs are clusters that somebody
             kept apart, and they stay so.
@@ -49,7 +52,7 @@ def join_hidden(prepared: Prepared, atoms: I64, cluster: I64, touching: I64) -> 
         int64 [A], 0..J - 1 with J ≤ K.
     """
     count = int(cluster.max()) + 1
-    one, two = _faces_of_one_plane(prepared, atoms, cluster)
+    one, two = _faces_of_one_plane(prepared, center[atoms], size[atoms], atoms, cluster)
     of = np.full(prepared.n_supervoxels, -1, np.int64)
     of[atoms] = cluster
     kept_apart = _key(of[touching[:, 0]], of[touching[:, 1]], count)
@@ -60,9 +63,8 @@ def join_hidden(prepared: Prepared, atoms: I64, cluster: I64, touching: I64) -> 
     view = View.of(prepared)
     if view is None:
         return cluster
-    middle = _middles(prepared)
-    hidden = _hidden(view, middle[one], middle[two])
-    links = _going_on(prepared, of, one[hidden], two[hidden], count)
+    hidden = _hidden(view, center[one], center[two])
+    links = _going_on(size, of, one[hidden], two[hidden], count)
     _, joined = connected_components(links, directed=False)
     result: I64 = joined[cluster].astype(np.int64)
     return result
@@ -73,27 +75,22 @@ def _key(one: I64, two: I64, count: int) -> I64:
     return key
 
 
-def _middles(prepared: Prepared) -> F32:
-    return pool(prepared.xyz, prepared.supervoxel, prepared.n_supervoxels)
-
-
-def _faces_of_one_plane(prepared: Prepared, atoms: I64, cluster: I64) -> tuple[I64, I64]:
-    """Pairs of flat atoms of different clusters that lie near each other in one plane."""
-    x, y, z = prepared.normal.T
-    products = np.column_stack([x * x, x * y, x * z, y * y, y * z, z * z])
-    tensor = pool(products, prepared.supervoxel, prepared.n_supervoxels)[atoms]
-    value, axis = np.linalg.eigh(tensor[:, [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(-1, 3, 3))
-    flat = np.flatnonzero(value[:, 2] > FLAT)
+def _faces_of_one_plane(
+    prepared: Prepared, center: F64, size: F64, atoms: I64, cluster: I64
+) -> tuple[I64, I64]:
+    """Pairs of flat atoms of different clusters that lie near each other in one plane; center and
+    size are those of the atoms."""
+    tensor = pool_normals(prepared.normal, prepared.supervoxel, prepared.n_supervoxels)[atoms]
+    value, axis = np.linalg.eigh(tensor)
+    flat, normal = np.flatnonzero(value[:, 2] > FLAT), axis[:, :, 2]
     if len(flat) < 2:
         return atoms[:0], atoms[:0]
-    middle, normal = _middles(prepared)[atoms], axis[:, :, 2]
     voxel_size, gap = prepared.settings.voxel_size, GAP * prepared.settings.supervoxel_size
-    size = np.bincount(prepared.supervoxel, minlength=prepared.n_supervoxels)[atoms]
     radius = voxel_size * np.sqrt(size / np.pi)  # of a disc as large
     reach = gap + 2 * np.quantile(radius[flat], WIDEST)
-    pairs = flat[cKDTree(middle[flat]).query_pairs(reach, output_type="ndarray")]
+    pairs = flat[cKDTree(center[flat]).query_pairs(reach, output_type="ndarray")]
     one, two = pairs[cluster[pairs[:, 0]] != cluster[pairs[:, 1]]].T
-    way, off = middle[two] - middle[one], IN_PLANE * voxel_size
+    way, off = center[two] - center[one], IN_PLANE * voxel_size
     good = np.linalg.norm(way, axis=1) - radius[one] - radius[two] < gap
     good &= np.abs((normal[one] * normal[two]).sum(axis=1)) > PARALLEL
     for side in (one, two):
@@ -101,7 +98,7 @@ def _faces_of_one_plane(prepared: Prepared, atoms: I64, cluster: I64) -> tuple[I
     return atoms[one[good]], atoms[two[good]]
 
 
-def _hidden(view: View, one: F32, two: F32) -> NDArray[np.bool_]:
+def _hidden(view: View, one: F64, two: F64) -> NDArray[np.bool_]:
     """Whether between places float [E, 3] there is a gap that something nearer hides, and nothing
     was seen through it: bool [E]."""
     before = np.zeros(len(one), np.int64)
@@ -114,9 +111,8 @@ def _hidden(view: View, one: F32, two: F32) -> NDArray[np.bool_]:
     return hides
 
 
-def _going_on(prepared: Prepared, of: I64, one: I64, two: I64, count: int) -> csr_matrix:
+def _going_on(size: F64, of: I64, one: I64, two: I64, count: int) -> csr_matrix:
     """Which clusters go on in each other with a SHARE of themselves: bool [K, K]."""
-    size = np.bincount(prepared.supervoxel, minlength=prepared.n_supervoxels)
     whole = np.bincount(of[of >= 0], size[of >= 0], count)
     both_ways = [np.column_stack([one, of[two]]), np.column_stack([two, of[one]])]
     face, other = np.unique(np.concatenate(both_ways), axis=0).T  # each face counts once

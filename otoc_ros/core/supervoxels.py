@@ -111,6 +111,20 @@ def pool(values: NDArray[Any], ids: NDArray[np.int32], count: int) -> NDArray[np
     return pooling.mean()
 
 
+def pool_normals(
+    normal: NDArray[np.float32], ids: NDArray[np.int32], count: int
+) -> NDArray[np.float32]:
+    """Mean normal tensor n nᵀ of each super-voxel, which knows no sides: float32 [count, 3, 3].
+
+    Its largest eigenvalue is 1 where the normals agree; the eigenvector is their direction.
+
+    Args:
+        normal: float32 [V, 3]; ids: int32 [V] in 0..count - 1.
+    """
+    products = (normal[:, :, None] * normal[:, None, :]).reshape(-1, 9)
+    return pool(products, ids, count).reshape(-1, 3, 3)
+
+
 class Pooling:
     """`pool` of values that come part by part.
 

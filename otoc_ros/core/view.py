@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from otoc_ros.core.compiled import compiled
 from otoc_ros.core.preprocess import Prepared
 
-F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
@@ -61,7 +60,7 @@ class View:
             self.voxel_size / (2 * self.cell),
         )
 
-    def nearest(self, xyz: F32 | F64) -> tuple[F64, F64]:
+    def nearest(self, xyz: F64) -> tuple[F64, F64]:
         """Range of the nearest voxel on the ray to each place, inf without one, and of the place
         itself: float64 [P] each."""
         way = xyz - self.origin

@@ -5,6 +5,7 @@ from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.clustering import touching_supervoxels
 from otoc_ros.core.occlusion import join_hidden
 from otoc_ros.core.preprocess import Preprocessing, preprocess
+from otoc_ros.core.supervoxels import pool
 
 VOXEL = 0.01
 UP = np.array([0.0, 0.0, 1.0])
@@ -34,7 +35,9 @@ def joined(*boards):
     atoms = np.flatnonzero(cluster < len(boards))
     pairs, _ = touching_supervoxels(prepared)
     pairs = pairs[np.isin(pairs, atoms).all(axis=1)]
-    after = join_hidden(prepared, atoms, cluster[atoms], pairs)
+    center = pool(prepared.xyz, prepared.supervoxel, prepared.n_supervoxels)
+    size = np.bincount(prepared.supervoxel)
+    after = join_hidden(prepared, center, size, atoms, cluster[atoms], pairs)
     numbers = [np.unique(after[cluster[atoms] == each]) for each in range(min(3, len(boards)))]
     assert all(len(number) == 1 for number in numbers)  # nothing is ever split
     return [int(number[0]) for number in numbers]
