@@ -3,49 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
-from scipy.sparse.csgraph import dijkstra
+from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
+from offline_training.behind import surfaces_behind
 from offline_training.scenes import Mark, TrainingScene
-from otoc_ros.core.preprocess import Prepared
+from otoc_ros.core.look import LEVEL, Look
 from otoc_ros.core.propagation import log_softmax
-from otoc_ros.core.supervoxels import pool
-from otoc_ros.core.voxels import mean_per_voxel, voxelize
+from otoc_ros.core.scene_colours import STRANGE, SceneColours
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
-I32 = NDArray[np.int32]
 
-# What a step between two super-voxels that touch costs. Chosen, like the rest, on rooms of the dev
-# split. Shadows change brightness more than they change the ratio of the colours.
-BRIGHTNESS_SHARE = 0.45  # of a change of mean brightness (0..1), beside that of the colour ratios
-DIRECTION_SHARE = 0.1  # of a change of the normal tensor
-CREASE = 0.15  # of a concave bend: one thing stands on or against another
-FORWARD = 0.1  # for a parallel face that lies a voxel or more in front
-LEVEL = 0.7  # z of a normal from which a surface is level
-PARALLEL = 4  # power of the cosine between faces that still count as parallel
-DARK = 0.2  # added to the brightness that ratios divide by: dark colours are noise
+# Chosen on rooms whose furniture is none of the val split's.
 PATH_POWER = 3  # a path costs (Σ step³)^⅓, about its highest step: a border, not its length, parts
 STEP_A_METRE = 0.2  # what things cost beside their path: they end, while walls go on
+SPILL = 0.03  # for things, each time that what is as near as this is e times as large …
+OBJECT = 5.0  # … from this area, in squares of a super-voxel's size
+BACKED = 0.4  # for a thing to go on where less is behind it than where it was clicked
 STUFF_JUMP = 0.3  # stuff also goes on where no path leads, behind corners and furniture
 TURNED_STUFF = 0.3  # a wall stays upright and a floor level; times the change of normal_z²
+LIFTED = 0.6  # for a floor to go on at a super-voxel's size above or below its click
 BOUNDING = 0.5  # for stuff with all that is near behind it: stuff bounds the place
-BACKED = 0.4  # for a thing to go on where less is behind it than where it was clicked
-# In sizes of a super-voxel, the scale that a site is seen at:
-BEHIND_RADIUS = 2.5  # what counts as near
-BEHIND_CELL = 0.33  # surfaces are counted in cells of this size
-BEHIND_DEPTH = 0.1  # behind its plane, from which a cell is behind a super-voxel
-BEHIND_MOST = 512  # cells near one super-voxel that are looked at
-ROWS_AT_ONCE = 4096  # bounds the memory of all that is near all super-voxels
 REACH_SCALE = 0.1  # cost that divides a class's odds by e
 AT_ONCE = 16  # clicks whose paths are found together
-LONGEST_REACH = 8.0  # in REACH_SCALE; a class without clicks in the scene is not impossible
+LONGEST_REACH = 15.0  # in REACH_SCALE; a class without clicks in the scene is not impossible
+# What is known of a scene's classes from the super-voxels that they reach first:
+ROUNDS = 2  # of looking at what they reach, and reaching again
+NEIGHBOURS = 5.0  # weight of the super-voxels that touch one, where no border is between them …
+BORDER = 0.08  # … and the step that divides it by e
+STEPS = 3  # mean-field steps
+ISLAND = 4.0  # log-probability that a thing loses where no click of it is joined to it …
+APART = 1.2  # super-voxel sizes between two that may still be joined: thin parts have gaps
+ISLAND_ROUNDS = 3  # … and what is there next best may have to lose it, too
 
 
 def click_reach(scene: TrainingScene, graph: csr_matrix, thing: NDArray[np.bool_]) -> F32:
@@ -53,7 +47,8 @@ def click_reach(scene: TrainingScene, graph: csr_matrix, thing: NDArray[np.bool_
 
     A path over touching super-voxels is cheap inside an object and dear across a border of colour
     or a crease. Where every object has its click this tells much before any network is trained.
-    Uses clicks alone.
+    What is reached first tells which colours each class has in this scene, and super-voxels with no
+    border between them belong together. Uses clicks alone.
 
     Args:
         graph: from `touching`.
@@ -62,144 +57,99 @@ def click_reach(scene: TrainingScene, graph: csr_matrix, thing: NDArray[np.bool_
     Returns:
         float32 [M, C], log-probabilities over classes.
     """
-    prepared = scene.prepared
-    look = Look.of(prepared, scene.sensors)
+    look = Look.of(scene.prepared, scene.sensors)
     edges = graph.tocoo()
-    steps = look.step(edges.row, edges.col) ** PATH_POWER + 1e-9
-    paths = coo_matrix((steps, (edges.row, edges.col)), shape=graph.shape).tocsr()
-    reach = np.full((prepared.n_supervoxels, len(thing)), LONGEST_REACH * REACH_SCALE)
-    limit = (LONGEST_REACH * REACH_SCALE) ** PATH_POWER  # what costs more is not reached at all
-    marks = [mark for mark in scene.marks if mark.kind != "exclude"]
-    for mark, cost in _paths_from(marks, paths, limit):
-        cost **= 1 / PATH_POWER
-        if thing[mark.class_id]:
-            away = np.linalg.norm(look.center - look.center[mark.supervoxel], axis=1)
-            cost = cost + STEP_A_METRE * away
-            cost += BACKED * np.maximum(look.behind[mark.supervoxel] - look.behind, 0)
-        else:
-            jump = STUFF_JUMP + look.unlike_colour(slice(None), mark.supervoxel)
-            level = look.direction[:, 2]
-            cost = np.minimum(cost, jump)
-            cost = cost + TURNED_STUFF * np.abs(level - level[mark.supervoxel])
-            cost += BOUNDING * look.behind
-        reach[:, mark.class_id] = np.minimum(reach[:, mark.class_id], cost)
-    return log_softmax((-reach / REACH_SCALE).astype(np.float32))
+    step = look.step(edges.row, edges.col)
+    paths = coo_matrix((step**PATH_POWER + 1e-9, (edges.row, edges.col)), shape=graph.shape)
+    behind = surfaces_behind(scene.prepared, look)
+    cost, clicked = _cost_of_classes(scene.marks, look, behind, paths.tocsr(), thing)
+    open_border = (NEIGHBOURS * np.exp(-step / BORDER)).astype(np.float32)
+    alike = coo_matrix((open_border, (edges.row, edges.col)), shape=graph.shape).tocsr()
+    log_belief = _with_colours((-cost / REACH_SCALE).astype(np.float32), clicked, look, alike)
+    return _without_islands(log_belief, scene.marks, look, graph, thing)
 
 
-def _paths_from(
-    marks: Sequence[Mark], paths: csr_matrix, limit: float
-) -> Iterator[tuple[Mark, F64]]:
-    """Each mark with the cost from it to every super-voxel: float64 [M], inf beyond the limit."""
+def _cost_of_classes(
+    marks: Sequence[Mark], look: Look, behind: F32, paths: csr_matrix, thing: NDArray[np.bool_]
+) -> tuple[F64, NDArray[np.bool_]]:
+    """Lowest cost from a click of each class, float64 [M, C], and which classes have one."""
+    cost = np.full((len(look.center), len(thing)), LONGEST_REACH * REACH_SCALE)
+    clicked = np.zeros(len(thing), bool)
+    marks = [mark for mark in marks if mark.kind != "exclude"]
+    for mark, path in _paths_from(marks, paths):
+        of = _thing_cost if thing[mark.class_id] else _stuff_cost
+        name = mark.class_id
+        cost[:, name] = np.minimum(cost[:, name], of(mark.supervoxel, path, look, behind))
+        clicked[name] = True
+    return cost, clicked
+
+
+def _paths_from(marks: Sequence[Mark], paths: csr_matrix) -> Iterator[tuple[Mark, F64]]:
+    """Each mark with the cost from it to every super-voxel: float64 [M], inf without a path."""
     for begin in range(0, len(marks), AT_ONCE):  # the graph is turned round once for many
         some = marks[begin : begin + AT_ONCE]
-        sources = [mark.supervoxel for mark in some]
-        costs = dijkstra(paths, directed=False, indices=sources, limit=limit)
-        yield from zip(some, costs, strict=True)
+        costs = dijkstra(paths, directed=False, indices=[mark.supervoxel for mark in some])
+        yield from zip(some, costs ** (1 / PATH_POWER), strict=True)
+
+
+def _thing_cost(clicked: int, path: F64, look: Look, behind: F32) -> F64:
+    """Things end: they are small, and what they stand on or hang on is behind them.
+
+    Where a path leaves a picture for its wall, all of the wall is as near at once, and pays for it.
+    """
+    away = np.linalg.norm(look.center - look.center[clicked], axis=1)
+    order = np.argsort(path, kind="stable")
+    area = np.empty(len(path))
+    area[order] = np.cumsum(look.area[order])
+    spilt = np.maximum(np.log(area / (OBJECT * look.size**2)), 0)
+    less = np.maximum(behind[clicked] - behind, 0)
+    return np.asarray(path + STEP_A_METRE * away + SPILL * spilt + BACKED * less, np.float64)
+
+
+def _stuff_cost(clicked: int, path: F64, look: Look, behind: F32) -> F64:
+    """Stuff bounds the place and goes on behind what stands before it, in one direction."""
+    cost = np.minimum(path, STUFF_JUMP + look.unlike_colour(slice(None), clicked))
+    upright = look.direction[:, 2]
+    cost += TURNED_STUFF * np.abs(upright - upright[clicked]) + BOUNDING * behind
+    if abs(look.facing[clicked, 2]) > LEVEL:
+        lifted = np.abs(look.center[:, 2] - look.center[clicked, 2]) / look.size
+        cost += LIFTED * np.minimum(lifted, 1)
+    return cost
+
+
+def _with_colours(log_reach: F32, clicked: NDArray[np.bool_], look: Look, alike: csr_matrix) -> F32:
+    """Reach times how likely the colour is for the class, among neighbours: float32 [M, C]."""
+    colours = SceneColours(look)
+    log_belief = log_softmax(log_reach)
+    for _ in range(ROUNDS):
+        likely = np.where(clicked, colours.log_likelihood(np.exp(log_belief)), np.log(STRANGE))
+        log_unary = log_reach + likely.astype(np.float32)
+        log_belief = log_softmax(log_unary)
+        for _ in range(STEPS):
+            log_belief = log_softmax(log_unary + alike @ np.exp(log_belief))
+    return log_belief
+
+
+def _without_islands(
+    log_belief: F32, marks: Sequence[Mark], look: Look, graph: csr_matrix, thing: NDArray[np.bool_]
+) -> F32:
+    """Things hang together: what no path within its class joins to a click of it is less likely of
+    that class. float32 [M, C], log-probabilities."""
+    log_belief = log_belief.copy()
+    edges = graph.tocoo()
+    close = cKDTree(look.center).query_pairs(APART * look.size, output_type="ndarray")
+    row, col = np.append(edges.row, close[:, 0]), np.append(edges.col, close[:, 1])
+    for _ in range(ISLAND_ROUNDS):
+        label = log_belief.argmax(axis=1)
+        same = label[row] == label[col]
+        within = coo_matrix((same[same], (row[same], col[same])), shape=graph.shape)
+        _, piece = connected_components(within, directed=False)
+        clicked = [m.supervoxel for m in marks if label[m.supervoxel] == m.class_id]
+        island = thing[label] & ~np.isin(piece, piece[clicked])
+        log_belief[island, label[island]] -= ISLAND
+    return log_softmax(log_belief)
 
 
 def nothing_reached(scene: TrainingScene, classes: int) -> F32:
     """What `click_reach` says where it says nothing: every class alike, float32 [M, C]."""
     return np.full((scene.prepared.n_supervoxels, classes), -np.log(classes), np.float32)
-
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """Mean look of M super-voxels.
-
-    Attributes:
-        center: float32 [M, 3], metres.
-        direction: float32 [M, 6], mean of the normal tensor n nᵀ, √2 off its diagonal.
-        facing: float32 [M, 3], mean normal on the side that was seen; of unit length where the
-            surface is flat, zero where nobody knows the side.
-        ratio: float32 [M, 3], colours over their mean; brightness: float32 [M]. Zero without
-            colour.
-        behind: float32 [M], 0..1, share of the surfaces near by that lie behind: little behind
-            walls and floors, much behind what stands before and on them.
-        voxel_size: metres.
-    """
-
-    center: F32
-    direction: F32
-    facing: F32
-    ratio: F32
-    brightness: F32
-    behind: F32
-    voxel_size: float
-
-    @classmethod
-    def of(cls, prepared: Prepared, sensors: F32) -> Look:
-        def pooled(values: F32) -> F32:
-            return pool(values, prepared.supervoxel, prepared.n_supervoxels)
-
-        normal = prepared.normal
-        x, y, z = normal.T
-        root = np.float32(np.sqrt(2))
-        tensor = [x * x, y * y, z * z, root * x * y, root * x * z, root * y * z]
-        black = np.zeros_like(prepared.xyz)
-        rgb = pooled(black if prepared.rgb is None else prepared.rgb)
-        brightness = rgb.mean(axis=1)
-        center, facing = pooled(prepared.xyz), pooled(_facing(prepared, sensors))
-        return cls(
-            center=center,
-            direction=pooled(np.column_stack(tensor)),
-            facing=facing,
-            ratio=rgb / (brightness[:, None] + np.float32(DARK)),
-            brightness=brightness,
-            behind=_behind(prepared, center, facing),
-            voxel_size=prepared.settings.voxel_size,
-        )
-
-    def step(self, one: I32, other: I32) -> F64:
-        """What it costs to go between super-voxels that touch: float64 [pairs]."""
-        turned = np.linalg.norm(self.direction[one] - self.direction[other], axis=1)
-        shape = DIRECTION_SHARE * turned + self._fold(one, other) + self._forward(one, other)
-        return np.asarray(self.unlike_colour(one, other) + shape, np.float64)
-
-    def _fold(self, one: I32, other: I32) -> F64:
-        """Concave creases part what convex edges do not (LCCP, CVPR 2014): float64 [pairs]."""
-        way = (self.center[other] - self.center[one]).astype(np.float64)
-        way /= np.linalg.norm(way, axis=1, keepdims=True) + 1e-9
-        bend = (way * (self.facing[other] - self.facing[one])).sum(axis=1)  # below 0: concave
-        return np.asarray(CREASE * np.maximum(-bend, 0.0), np.float64)
-
-    def _forward(self, one: I32, other: I32) -> F64:
-        """A picture hangs in front of its wall: float64 [pairs], 0..FORWARD."""
-        way = self.center[other] - self.center[one]
-        depth = np.abs((way * (self.facing[one] + self.facing[other]) / 2).sum(axis=1))
-        parallel = np.clip((self.facing[one] * self.facing[other]).sum(axis=1), 0, 1) ** PARALLEL
-        return np.asarray(FORWARD * np.minimum(depth / self.voxel_size, 1) * parallel, np.float64)
-
-    def unlike_colour(self, one: Any, other: Any) -> F64:
-        """How unlike the colours of pairs of super-voxels are: float64 [pairs]."""
-        ratio = np.linalg.norm(self.ratio[one] - self.ratio[other], axis=-1)
-        brightness = np.abs(self.brightness[one] - self.brightness[other])
-        return np.asarray(ratio + BRIGHTNESS_SHARE * brightness, np.float64)
-
-
-def _behind(prepared: Prepared, center: F32, facing: F32) -> F32:
-    """Share of the surfaces near each super-voxel that lie behind its plane: float32 [M]."""
-    size = prepared.settings.supervoxel_size
-    cells = mean_per_voxel(prepared.xyz, voxelize(prepared.xyz, BEHIND_CELL * size))
-    facing = facing / np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), np.float32(1e-6))
-    depth, radius = np.float32(BEHIND_DEPTH * size), BEHIND_RADIUS * size
-    tree, ranks = cKDTree(cells), np.arange(1, min(BEHIND_MOST, len(cells)) + 1)
-    behind = np.empty(len(center), np.float32)
-    for begin in range(0, len(center), ROWS_AT_ONCE):
-        rows = slice(begin, begin + ROWS_AT_ONCE)
-        _, near = tree.query(center[rows], k=ranks, distance_upper_bound=radius)
-        inside = near < len(cells)
-        way = cells[np.where(inside, near, 0)] - center[rows, None]
-        further = ((way * facing[rows, None]).sum(axis=2) < -depth) & inside
-        behind[rows] = further.sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
-    return behind
-
-
-def _facing(prepared: Prepared, sensors: F32) -> F32:
-    """Normals turned to the nearest sensor, float32 [V, 3]; without any only what is level has a
-    side: it is seen from above."""
-    normal = prepared.normal
-    if len(sensors) == 0:
-        return np.where(normal[:, 2:] > LEVEL, normal, np.float32(0))
-    _, nearest = cKDTree(sensors).query(prepared.xyz)
-    toward = ((sensors[nearest] - prepared.xyz) * normal).sum(axis=1, keepdims=True)
-    return np.where(toward < 0, -normal, normal)

@@ -2,7 +2,7 @@
 
 The energy is E(Y) = Σ_j φ_u(y_j) + Σ_{j~k} φ_p(y_j, y_k) with φ_u = -log P(y_j) and
 φ_p = [y_j ≠ y_k] · w · exp(-Σ_s ‖s_j - s_k‖² / 2σ_s²). The paper's graph is dense, M × M × C; ours
-joins each super-voxel to its nearest neighbours only, so memory is linear in M.
+joins each super-voxel to a few neighbours only, so memory is linear in M.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class PropagationSettings(BaseModel):
     feature_sigma: float = Field(default=0.5, gt=0, description="σ of the U-Net's unit feature")
     embedding_sigma: float = Field(default=0.5, gt=0, description="σ of the relation embedding")
     weight: float = Field(default=0.5, ge=0, description="w, strength of the pairwise term")
+    touching_weight: float = Field(default=5.0, ge=0, description="of what touches borderless")
+    colour_share: float = Field(default=0.4, ge=0, description="of a class's colours in the scene")
     unary_share: float = Field(default=0.75, ge=0, le=1, description="α in P_Θ^α · P_R^(1-α)")
     temperature: float = Field(default=1.0, gt=0, description="divides the U-Net's log scores")
     steps: int = Field(default=5, ge=0, le=50, description="mean-field steps")

@@ -19,14 +19,11 @@ from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.clustering import ClusteringSettings, Instance, cluster_instances
 from otoc_ros.core.confidence import ConfidenceSettings, strangeness, tempered
 from otoc_ros.core.errors import InputError
+from otoc_ros.core.label_graph import label_graph
+from otoc_ros.core.look import Look
 from otoc_ros.core.preprocess import Prepared, Preprocessing, preprocess
-from otoc_ros.core.propagation import (
-    PropagationSettings,
-    affinities,
-    affinity_terms,
-    log_softmax,
-    neighbour_graph,
-)
+from otoc_ros.core.propagation import PropagationSettings, log_softmax
+from otoc_ros.core.scene_colours import with_scene_colours
 from otoc_ros.core.supervoxels import Pooling, pool
 from otoc_ros.core.tiling import tiles
 from otoc_ros.perception.bank import Bank
@@ -62,6 +59,7 @@ class SeenCloud:
     Attributes:
         prepared: the cloud as voxels and super-voxels.
         log_theta: float32 [M, C], mean log-probability of the classes under the U-Net.
+        log_scores: float32 [M, C], the same with the colours that the classes have in this cloud.
         feature: float32 [M, D], mean feature of the U-Net.
         embedding: float32 [M, d] of unit length, from the relation net.
         colour: float32 [M, 3], mean colour in 0..1; NaN without colour.
@@ -73,6 +71,7 @@ class SeenCloud:
 
     prepared: Prepared
     log_theta: F32
+    log_scores: F32
     feature: F32
     embedding: F32
     colour: F32
@@ -236,14 +235,18 @@ class Perception:
         described = np.concatenate([feature, pooled(prepared.features)], axis=1)
         embedding = self._relation({"described": described})["embedding"]
         clock.lap("relation")
-        graph, affinity = self._graph(prepared, feature, embedding)
+        look = Look.of(prepared)
+        graph, affinity = label_graph(prepared, look, feature, embedding, self.propagation)
+        log_theta = logs.mean()
+        log_scores = with_scene_colours(log_theta, look, self.propagation)
         colour: F32 = np.full((prepared.n_supervoxels, 3), np.nan, np.float32)
         if prepared.rgb is not None:
             colour = pooled(prepared.rgb)
         clock.lap("graph")
         return SeenCloud(
             prepared,
-            logs.mean(),
+            log_theta,
+            log_scores,
             feature,
             embedding,
             colour,
@@ -252,14 +255,6 @@ class Perception:
             affinity,
             clock.milliseconds,
         )
-
-    def _graph(self, prepared: Prepared, feature: F32, embedding: F32) -> tuple[I32, F32]:
-        if self.propagation.kind == "transformer":
-            nobody = np.empty((prepared.n_supervoxels, 0))
-            return nobody.astype(np.int32), nobody.astype(np.float32)
-        terms = affinity_terms(prepared, feature, embedding, self.propagation)
-        graph = neighbour_graph(terms[0][0], self.propagation.neighbours)
-        return graph, affinities(graph, *terms)
 
     def uncalibrated(self) -> Perception:
         """The same networks, as sure as they are by themselves."""
@@ -324,7 +319,7 @@ class Perception:
         they are, float32 [M]; what a lesson decides is not strange."""
         answer = self._propagator(
             {
-                "log_theta": seen.log_theta,
+                "log_theta": seen.log_scores,
                 "feature": seen.feature,
                 "embedding": seen.embedding,
                 "prototypes": bank.prototypes,

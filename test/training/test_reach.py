@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 from small_site import make_small_site
 
-from offline_training.reach import Look, click_reach, nothing_reached
+from offline_training.behind import surfaces_behind
+from offline_training.reach import click_reach, nothing_reached
 from offline_training.scenes import Mark, TrainingScene, load_scene, voxel_truth
 from offline_training.self_training import preprocessing
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.growth import touching
+from otoc_ros.core.look import Look
 from otoc_ros.core.preprocess import Preprocessing, preprocess
 
 
@@ -51,8 +53,9 @@ def test_a_step_into_a_crease_costs_more_than_one_over_an_edge():
         facing=facing,
         ratio=np.ones((4, 3), np.float32),
         brightness=np.full(4, 0.5, np.float32),
-        behind=np.zeros(4, np.float32),
+        area=np.ones(4),
         voxel_size=0.05,
+        size=0.2,
     )
     crease, edge = look.step(np.array([0, 2], np.int32), np.array([1, 3], np.int32))
     assert crease > edge + 0.1 > 0.1
@@ -77,8 +80,9 @@ def test_what_stands_on_a_floor_has_the_floor_behind_it():
     height = look.center[:, 2] + prepared.grid.origin[2]
     level = look.direction[:, 2] > 0.9
     top, floor = level & (height > 0.5), level & (height < 0.1)
-    assert look.behind[floor].max() < 0.1 and look.behind[top].min() > 0.4
-    assert Look.of(prepared, sensors[:0]).behind[floor].max() < 0.1
+    behind = surfaces_behind(prepared, look)
+    assert behind[floor].max() < 0.1 and behind[top].min() > 0.4
+    assert surfaces_behind(prepared, Look.of(prepared))[floor].max() < 0.1
 
 
 def test_a_table_is_no_floor_though_it_is_as_grey_and_level():
