@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoc_ros.core.clustering import touching_supervoxels
+from otoc_ros.core.compiled import compiled
 from otoc_ros.core.look import Look
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.propagation import (
@@ -16,7 +17,6 @@ from otoc_ros.core.propagation import (
 )
 
 F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 
 BORDER = 0.08  # step between super-voxels that touch which divides their affinity by e
@@ -45,22 +45,29 @@ def label_graph(
     near = neighbour_graph(look.center, settings.neighbours)
     alike = affinities(near, *affinity_terms(prepared, feature, embedding, settings))
     pairs, _ = touching_supervoxels(prepared)
-    touching, open_border = _strongest(pairs, np.exp(-look.step(*pairs.T) / BORDER), count)
+    passable = np.exp(-look.step(*pairs.T) / BORDER).astype(np.float32)
+    touching, open_border = _strongest(pairs, passable, count)
     weight = np.float32(settings.touching_weight)
     return np.hstack([near, touching]), np.hstack([alike, weight * open_border])
 
 
-def _strongest(pairs: NDArray[np.int64], affinity: F64, count: int) -> tuple[I32, F32]:
+@compiled
+def _strongest(pairs: NDArray[np.int64], affinity: F32, count: int) -> tuple[I32, F32]:
     """The strongest edges of each row: int32 and float32 [count, TOUCHING]; a missing one leads to
     the row itself with an affinity of zero."""
-    row, col = np.concatenate([pairs, pairs[:, ::-1]]).T
-    both = np.concatenate([affinity, affinity])
-    order = np.lexsort((-both, row))
-    row, col, both = row[order], col[order], both[order]
-    rank = np.arange(len(row)) - np.searchsorted(row, row)
-    kept = rank < TOUCHING
-    neighbours = np.repeat(np.arange(count, dtype=np.int32)[:, None], TOUCHING, axis=1)
-    strength = np.zeros(neighbours.shape, np.float32)
-    neighbours[row[kept], rank[kept]] = col[kept]
-    strength[row[kept], rank[kept]] = both[kept]
+    neighbours = np.empty((count, TOUCHING), np.int32)
+    for row in range(count):
+        neighbours[row] = row
+    strength = np.zeros((count, TOUCHING), np.float32)
+    for edge in range(len(pairs)):
+        for side in range(2):
+            row, other = pairs[edge, side], pairs[edge, 1 - side]
+            slot = TOUCHING  # the weaker ones move on, the weakest one out
+            while slot > 0 and strength[row, slot - 1] < affinity[edge]:
+                slot -= 1
+                if slot < TOUCHING - 1:
+                    strength[row, slot + 1] = strength[row, slot]
+                    neighbours[row, slot + 1] = neighbours[row, slot]
+            if slot < TOUCHING:
+                strength[row, slot], neighbours[row, slot] = affinity[edge], other
     return neighbours, strength
