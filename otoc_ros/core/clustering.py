@@ -22,7 +22,6 @@ from otoc_ros.core.merging import merge_parts
 from otoc_ros.core.occlusion import join_hidden
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.supervoxels import pool
-from otoc_ros.core.voxel_graph import voxel_graph
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -113,21 +112,6 @@ def cluster_instances(
     return instance, objects
 
 
-def touching_supervoxels(prepared: Prepared) -> tuple[NDArray[np.int64], F64]:
-    """Pairs of super-voxels that touch.
-
-    Returns:
-        int64 [E, 2], the lower one first, in ascending order; float64 [E], how many pairs of
-        touching voxels lie across the border.
-    """
-    # One piece for each voxel is allowed: nothing is bridged, only what touches is joined.
-    first, other = voxel_graph(prepared.grid.coords, prepared.xyz, 1, len(prepared.xyz))
-    crossing = _crossings(first, other, prepared.supervoxel, prepared.n_supervoxels)
-    keys, border = np.unique(crossing, return_counts=True)
-    pairs = np.column_stack(np.divmod(keys, prepared.n_supervoxels))
-    return pairs, border.astype(np.float64)
-
-
 class _Parts(NamedTuple):
     """Super-voxels: size [M], centre and vote [M, 3], mean square of the voxels' positions and
     votes [M], upward unit normal [M, 3]; all float64."""
@@ -155,7 +139,7 @@ def _borders(
     prepared: Prepared, parts: _Parts, atoms: NDArray[np.int64], settings: ClusteringSettings
 ) -> tuple[NDArray[np.int64], F64, F64]:
     """Pairs of atoms that touch, the length of their borders, what keeps them apart there."""
-    pairs, border = touching_supervoxels(prepared)
+    pairs, border = prepared.borders
     chosen = np.zeros(prepared.n_supervoxels, bool)
     chosen[atoms] = True
     both = chosen[pairs].all(axis=1)
@@ -254,17 +238,3 @@ def _sums(xyz, offset, normal, supervoxel, count):  # type: ignore[no-untyped-de
         for axis in range(3):
             row[9 + axis] += normal[v, axis] if along >= 0 else -normal[v, axis]
     return total
-
-
-@compiled
-def _crossings(first, other, supervoxel, count):  # type: ignore[no-untyped-def]
-    """Key (lower · count + higher) of the super-voxels of each edge that crosses a border."""
-    keys = np.empty(len(other), np.int64)
-    found = 0
-    for v in range(len(supervoxel)):
-        for e in range(first[v], first[v + 1]):
-            one, two = np.int64(supervoxel[v]), np.int64(supervoxel[other[e]])
-            if one != two:
-                keys[found] = min(one, two) * count + max(one, two)
-                found += 1
-    return keys[:found]

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra
 
-from otoc_ros.core.clustering import touching_supervoxels
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.propagation import unit_rows
 from otoc_ros.core.supervoxels import pool, pool_normals
@@ -45,7 +44,7 @@ LARGE = 0.03  # share of the scene's voxels from which a flat surface is an isla
 
 def touching(prepared: Prepared) -> csr_matrix:
     """Super-voxels that touch: sparse [M, M], the distance of their centres where they do."""
-    pairs, _ = touching_supervoxels(prepared)
+    pairs = prepared.borders.pairs
     center = pool(prepared.xyz, prepared.supervoxel, prepared.n_supervoxels)
     length = np.linalg.norm(center[pairs[:, 0]] - center[pairs[:, 1]], axis=1) + 1e-6
     shape = (prepared.n_supervoxels,) * 2

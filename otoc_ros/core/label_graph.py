@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from otoc_ros.core.clustering import touching_supervoxels
 from otoc_ros.core.compiled import compiled
 from otoc_ros.core.look import Look
 from otoc_ros.core.preprocess import Prepared
@@ -44,7 +43,7 @@ def label_graph(
         return np.empty((count, 0), np.int32), np.empty((count, 0), np.float32)
     near = neighbour_graph(look.center, settings.neighbours)
     alike = affinities(near, *affinity_terms(prepared, feature, embedding, settings))
-    pairs, _ = touching_supervoxels(prepared)
+    pairs = prepared.borders.pairs
     passable = np.exp(-look.step(*pairs.T) / BORDER).astype(np.float32)
     touching, open_border = _strongest(pairs, passable, count)
     weight = np.float32(settings.touching_weight)

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from otoc_ros.core.borders import Borders, find_borders
 from otoc_ros.core.cloud import Cloud, estimate_up, finite_rows, rotation_to_z
 from otoc_ros.core.compiled import compiled
 from otoc_ros.core.errors import InputError
@@ -93,6 +95,11 @@ class Prepared:
     features: NDArray[np.float32]
     supervoxel: NDArray[np.int32]
     n_supervoxels: int
+
+    @cached_property
+    def borders(self) -> Borders:
+        """Where super-voxels touch; found when it is asked for, once."""
+        return find_borders(self.grid.coords, self.xyz, self.supervoxel, self.n_supervoxels)
 
     def to_points(self, values: NDArray[Any], fill: Any) -> NDArray[Any]:
         """Values of the voxels [V, …] on the cloud's points [N, …]; `fill` on dropped points."""

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from otoc_ros.core.cloud import Cloud
-from otoc_ros.core.clustering import touching_supervoxels
 from otoc_ros.core.occlusion import join_hidden
 from otoc_ros.core.preprocess import Preprocessing, preprocess
 from otoc_ros.core.supervoxels import pool
@@ -33,7 +32,7 @@ def joined(*boards):
     np.add.at(points, (supervoxel, board_of_point), 1)
     cluster = points.argmax(axis=1)
     atoms = np.flatnonzero(cluster < len(boards))
-    pairs, _ = touching_supervoxels(prepared)
+    pairs = prepared.borders.pairs
     pairs = pairs[np.isin(pairs, atoms).all(axis=1)]
     center = pool(prepared.xyz, prepared.supervoxel, prepared.n_supervoxels)
     size = np.bincount(prepared.supervoxel)
