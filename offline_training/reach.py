@@ -62,11 +62,12 @@ def click_reach(scene: TrainingScene, graph: csr_matrix, thing: NDArray[np.bool_
     step = look.step(edges.row, edges.col)
     paths = coo_matrix((step**PATH_POWER + 1e-9, (edges.row, edges.col)), shape=graph.shape)
     behind = surfaces_behind(scene.prepared, look)
-    cost, clicked = _cost_of_classes(scene.marks, look, behind, paths.tocsr(), thing)
+    marks = [mark for mark in scene.marks if mark.kind != "exclude"]
+    cost, clicked = _cost_of_classes(marks, look, behind, paths.tocsr(), thing)
     open_border = (NEIGHBOURS * np.exp(-step / BORDER)).astype(np.float32)
     alike = coo_matrix((open_border, (edges.row, edges.col)), shape=graph.shape).tocsr()
     log_belief = _with_colours((-cost / REACH_SCALE).astype(np.float32), clicked, look, alike)
-    return _without_islands(log_belief, scene.marks, look, graph, thing)
+    return _without_islands(log_belief, marks, look, graph, thing)
 
 
 def _cost_of_classes(
@@ -75,7 +76,6 @@ def _cost_of_classes(
     """Lowest cost from a click of each class, float64 [M, C], and which classes have one."""
     cost = np.full((len(look.center), len(thing)), LONGEST_REACH * REACH_SCALE)
     clicked = np.zeros(len(thing), bool)
-    marks = [mark for mark in marks if mark.kind != "exclude"]
     for mark, path in _paths_from(marks, paths):
         of = _thing_cost if thing[mark.class_id] else _stuff_cost
         name = mark.class_id

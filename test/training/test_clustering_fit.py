@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from offline_training.clustering_fit import GrownObjects, fit_clustering, grown_objects
+from offline_training.clustering_fit import STANDING, GrownObjects, fit_clustering, grown_objects
 from offline_training.scenes import Mark, TrainingScene
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.clustering import ClusteringSettings
@@ -36,6 +36,24 @@ def test_creases_count_where_they_divide_the_clicked_objects_and_not_where_they_
     seen, high = standing
     assert chosen(seen, np.where(high, 2, 1)) > 0
     assert chosen(seen, np.ones(len(high))) == 0
+
+
+def test_of_settings_as_good_the_one_that_asks_creases_most_wins():
+    # A board alone has no crease, so that every weight finds it.
+    side = np.arange(0, 1, 0.01)
+    x, y = (axis.ravel() for axis in np.meshgrid(side, side))
+    board = np.column_stack([x, y, 0 * x]).astype(np.float32)
+    prepared = preprocess(Cloud(board), Preprocessing(voxel_size=0.03), UP)
+    belief = np.tile(np.array([0.1, 0.9], np.float32), (prepared.n_supervoxels, 1))
+    seen = Understanding(prepared, np.zeros_like(prepared.xyz), belief)
+    assert chosen(seen, np.ones(len(prepared.xyz))) == max(STANDING)
+
+
+def test_without_objects_nothing_is_chosen(standing):
+    seen, high = standing
+    nothing = GrownObjects(np.full(len(high), -1, np.int32), np.zeros(len(high), np.int32))
+    settings = ClusteringSettings(standing_weight=1.5, colour_weight=0.5)
+    assert fit_clustering([(seen, nothing)], THING, settings) == settings
 
 
 def test_grown_objects_are_unknown_where_no_click_reaches(standing):
