@@ -24,6 +24,7 @@ def surfaces_behind(prepared: Prepared, look: Look) -> F32:
     """Share of the surfaces near each super-voxel that lie behind its plane: float32 [M], 0..1.
 
     Little behind walls and floors, which bound a place; much behind what stands before and on them.
+    Zero where nobody knows the side.
     """
     center = look.center
     cells = mean_per_voxel(prepared.xyz, voxelize(prepared.xyz, CELL * look.size))

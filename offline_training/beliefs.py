@@ -125,9 +125,12 @@ def how_strange(
         scores: as the networks gave them, before a transformer propagated.
     """
     prepared = scene.prepared
-    graph = label_graph(prepared, Look.of(prepared), scores.feature, scores.embedding, settings)
+    neighbours, affinity = label_graph(
+        prepared, Look.of(prepared), scores.feature, scores.embedding, settings
+    )
+    near = slice(settings.neighbours)
     cosine = scores.embedding @ bank.prototype.cpu().numpy().T
-    return strangeness(scores.log_theta, cosine, *graph)
+    return strangeness(scores.log_theta, cosine, neighbours[:, near], affinity[:, near])
 
 
 def _with_people(log_unary: F32, clicked: SceneLabels, marks: tuple[Mark, ...]) -> F32:

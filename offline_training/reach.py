@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 
 from offline_training.behind import surfaces_behind
 from offline_training.scenes import Mark, TrainingScene
+from otoc_ros.core.label_graph import BORDER
 from otoc_ros.core.look import LEVEL, Look
 from otoc_ros.core.propagation import log_softmax
 from otoc_ros.core.scene_colours import STRANGE, SceneColours
@@ -19,7 +20,7 @@ from otoc_ros.core.scene_colours import STRANGE, SceneColours
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-# Chosen on rooms whose furniture is none of the val split's.
+# Chosen on rooms of train and dev furniture that no result stands on.
 PATH_POWER = 3  # a path costs (Σ step³)^⅓, about its highest step: a border, not its length, parts
 STEP_A_METRE = 0.2  # what things cost beside their path: they end, while walls go on
 SPILL = 0.03  # for things, each time that what is as near as this is e times as large …
@@ -27,22 +28,21 @@ OBJECT = 5.0  # … from this area, in squares of a super-voxel's size
 BACKED = 0.4  # for a thing to go on where less is behind it than where it was clicked
 STUFF_JUMP = 0.3  # stuff also goes on where no path leads, behind corners and furniture
 TURNED_STUFF = 0.3  # a wall stays upright and a floor level; times the change of normal_z²
-LIFTED = 0.6  # for a floor to go on at a super-voxel's size above or below its click
+LIFTED = 0.6  # for what is level to go on at a super-voxel's size above or below its click
 BOUNDING = 0.5  # for stuff with all that is near behind it: stuff bounds the place
 REACH_SCALE = 0.1  # cost that divides a class's odds by e
 AT_ONCE = 16  # clicks whose paths are found together
-LONGEST_REACH = 15.0  # in REACH_SCALE; a class without clicks in the scene is not impossible
+LONGEST_REACH = 15.0  # in REACH_SCALE; no class is impossible, clicked in the scene or not
 # What is known of a scene's classes from the super-voxels that they reach first:
 ROUNDS = 2  # of looking at what they reach, and reaching again
-NEIGHBOURS = 5.0  # weight of the super-voxels that touch one, where no border is between them …
-BORDER = 0.08  # … and the step that divides it by e
+NEIGHBOURS = 5.0  # weight of the super-voxels that touch one, where no border is between them
 STEPS = 3  # mean-field steps
 ISLAND = 4.0  # log-probability that a thing loses where no click of it is joined to it …
 APART = 1.2  # super-voxel sizes between two that may still be joined: thin parts have gaps
 ISLAND_ROUNDS = 3  # … and what is there next best may have to lose it, too
 
 
-def click_reach(scene: TrainingScene, graph: csr_matrix, thing: NDArray[np.bool_]) -> F32:
+def click_reach(scene: TrainingScene, thing: NDArray[np.bool_]) -> F32:
     """How hard it is to get from each super-voxel to the nearest click of each class.
 
     A path over touching super-voxels is cheap inside an object and dear across a border of colour
@@ -51,23 +51,29 @@ def click_reach(scene: TrainingScene, graph: csr_matrix, thing: NDArray[np.bool_
     border between them belong together. Uses clicks alone.
 
     Args:
-        graph: from `touching`.
         thing: bool [C].
 
     Returns:
         float32 [M, C], log-probabilities over classes.
     """
     look = Look.of(scene.prepared, scene.sensors)
-    edges = graph.tocoo()
-    step = look.step(edges.row, edges.col)
-    paths = coo_matrix((step**PATH_POWER + 1e-9, (edges.row, edges.col)), shape=graph.shape)
-    behind = surfaces_behind(scene.prepared, look)
     marks = [mark for mark in scene.marks if mark.kind != "exclude"]
-    cost, clicked = _cost_of_classes(marks, look, behind, paths.tocsr(), thing)
-    open_border = (NEIGHBOURS * np.exp(-step / BORDER)).astype(np.float32)
-    alike = coo_matrix((open_border, (edges.row, edges.col)), shape=graph.shape).tocsr()
+    pairs = scene.prepared.borders.pairs
+    step = look.step(*pairs.T)
+    paths = _symmetric(pairs, step**PATH_POWER + 1e-9, look)
+    behind = surfaces_behind(scene.prepared, look)
+    cost, clicked = _cost_of_classes(marks, look, behind, paths, thing)
+    alike = _symmetric(pairs, NEIGHBOURS * np.exp(-step / BORDER), look)
     log_belief = _with_colours((-cost / REACH_SCALE).astype(np.float32), clicked, look, alike)
-    return _without_islands(log_belief, marks, look, graph, thing)
+    return _without_islands(log_belief, marks, look, pairs, thing)
+
+
+def _symmetric(pairs: NDArray[np.int64], values: F64, look: Look) -> csr_matrix:
+    """Values of pairs of super-voxels as a matrix [M, M], the same in both directions."""
+    count = len(look.center)
+    half = coo_matrix((values.astype(np.float32), tuple(pairs.T)), shape=(count, count))
+    whole: csr_matrix = (half + half.T).tocsr()
+    return whole
 
 
 def _cost_of_classes(
@@ -86,9 +92,9 @@ def _cost_of_classes(
 
 def _paths_from(marks: Sequence[Mark], paths: csr_matrix) -> Iterator[tuple[Mark, F64]]:
     """Each mark with the cost from it to every super-voxel: float64 [M], inf without a path."""
-    for begin in range(0, len(marks), AT_ONCE):  # the graph is turned round once for many
+    for begin in range(0, len(marks), AT_ONCE):  # bounds the memory of all their costs
         some = marks[begin : begin + AT_ONCE]
-        costs = dijkstra(paths, directed=False, indices=[mark.supervoxel for mark in some])
+        costs = dijkstra(paths, indices=[mark.supervoxel for mark in some])
         yield from zip(some, costs ** (1 / PATH_POWER), strict=True)
 
 
@@ -122,6 +128,7 @@ def _with_colours(log_reach: F32, clicked: NDArray[np.bool_], look: Look, alike:
     colours = SceneColours(look)
     log_belief = log_softmax(log_reach)
     for _ in range(ROUNDS):
+        # Of a class that nobody clicked here, nobody knows the colours.
         likely = np.where(clicked, colours.log_likelihood(np.exp(log_belief)), np.log(STRANGE))
         log_unary = log_reach + likely.astype(np.float32)
         log_belief = log_softmax(log_unary)
@@ -131,23 +138,26 @@ def _with_colours(log_reach: F32, clicked: NDArray[np.bool_], look: Look, alike:
 
 
 def _without_islands(
-    log_belief: F32, marks: Sequence[Mark], look: Look, graph: csr_matrix, thing: NDArray[np.bool_]
+    log_belief: F32,
+    marks: Sequence[Mark],
+    look: Look,
+    pairs: NDArray[np.int64],
+    thing: NDArray[np.bool_],
 ) -> F32:
     """Things hang together: what no path within its class joins to a click of it is less likely of
     that class. float32 [M, C], log-probabilities."""
-    log_belief = log_belief.copy()
-    edges = graph.tocoo()
     close = cKDTree(look.center).query_pairs(APART * look.size, output_type="ndarray")
-    row, col = np.append(edges.row, close[:, 0]), np.append(edges.col, close[:, 1])
+    one, other = np.concatenate([pairs, close]).T
+    lost = np.zeros(log_belief.shape, np.float32)
     for _ in range(ISLAND_ROUNDS):
-        label = log_belief.argmax(axis=1)
-        same = label[row] == label[col]
-        within = coo_matrix((same[same], (row[same], col[same])), shape=graph.shape)
+        label = (log_belief - lost).argmax(axis=1)
+        same = label[one] == label[other]
+        within = coo_matrix((same[same], (one[same], other[same])), shape=(len(label),) * 2)
         _, piece = connected_components(within, directed=False)
         clicked = [m.supervoxel for m in marks if label[m.supervoxel] == m.class_id]
         island = thing[label] & ~np.isin(piece, piece[clicked])
-        log_belief[island, label[island]] -= ISLAND
-    return log_softmax(log_belief)
+        lost[island, label[island]] = ISLAND
+    return log_softmax(log_belief - lost)
 
 
 def nothing_reached(scene: TrainingScene, classes: int) -> F32:

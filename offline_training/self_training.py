@@ -177,7 +177,7 @@ class _Trainer:
             self.store.write(row, "truth", vars(targets))
             loaded = replace(loaded, marks=true_marks(loaded.prepared, truth))
         if self.settings.reach:
-            reach = click_reach(loaded, graph, self.thing)
+            reach = click_reach(loaded, self.thing)
         else:
             reach = nothing_reached(loaded, len(self.thing))
         self.store.write(row, "reach", {"reach": reach})

@@ -48,7 +48,7 @@ class TrainingSettings(BaseModel):
     accept: float = 0.9
     floor: float = 0.0
     shares: tuple[float, ...] = (1.0,)
-    propagation: PropagationSettings = PropagationSettings()
+    propagation: PropagationSettings = PropagationSettings(touching_weight=5.0, colour_share=0.4)
 
 
 PRESETS = {

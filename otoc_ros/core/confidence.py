@@ -58,7 +58,7 @@ def strangeness(log_theta: F32, cosine: F32, neighbours: I32, affinity: F32) -> 
     Args:
         log_theta: float32 [M, C], mean log-probabilities of the classes under the U-Net.
         cosine: float32 [M, B], to every prototype.
-        neighbours, affinity: int32 and float32 [M, K], the graph and its weights; K may be 0.
+        neighbours, affinity: int32 and float32 [M, K], what is near and how alike; K may be 0.
     """
     own = log_softmax(log_theta).max(axis=1)
     own = own - np.float32(LIKENESS_WEIGHT) * (1 - cosine.max(axis=1))

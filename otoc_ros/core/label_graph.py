@@ -18,6 +18,7 @@ from otoc_ros.core.propagation import (
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 
+# Chosen on rooms of train and dev furniture that no result stands on.
 BORDER = 0.08  # step between super-voxels that touch which divides their affinity by e
 TOUCHING = 8  # most that a super-voxel is joined to because they touch, those without border first
 
@@ -36,13 +37,16 @@ def label_graph(
         embedding: float32 [M, d], the relation net's.
 
     Returns:
-        neighbours int32 [M, K] and affinity float32 [M, K]; K = 0 where a transformer propagates.
+        neighbours int32 [M, K] and affinity float32 [M, K]: what is near in the first
+        `settings.neighbours` columns, then what touches; K = 0 where a transformer propagates.
     """
     count = prepared.n_supervoxels
     if settings.kind == "transformer":
         return np.empty((count, 0), np.int32), np.empty((count, 0), np.float32)
     near = neighbour_graph(look.center, settings.neighbours)
     alike = affinities(near, *affinity_terms(prepared, feature, embedding, settings))
+    if settings.touching_weight == 0:
+        return near, alike
     pairs = prepared.borders.pairs
     passable = np.exp(-look.step(*pairs.T) / BORDER).astype(np.float32)
     touching, open_border = _strongest(pairs, passable, count)

@@ -16,8 +16,8 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 
-# What a step between two super-voxels that touch costs. Chosen, like the rest, on rooms of the dev
-# split. Shadows change brightness more than they change the ratio of the colours.
+# What a step between two super-voxels that touch costs. Chosen on rooms of train and dev furniture
+# that no result stands on. Shadows change brightness more than they change the ratio of the colours.
 BRIGHTNESS_SHARE = 0.35  # of a change of mean brightness (0..1), beside that of the colour ratios
 DIRECTION_SHARE = 0.1  # of a change of the normal tensor
 CREASE = 0.15  # of a concave bend: one thing stands on or against another
@@ -36,9 +36,10 @@ class Look:
         direction: float32 [M, 6], mean of the normal tensor n nᵀ, √2 off its diagonal.
         facing: float32 [M, 3], mean normal on the side that was seen; of unit length where the
             surface is flat, zero where nobody knows the side.
-        ratio: float32 [M, 3], colours over their mean; brightness: float32 [M]. Zero without
-            colour.
-        area: float64 [M], square metres; voxel_size, size: of a voxel and of a super-voxel, metres.
+        ratio: float32 [M, 3], colours over their mean and DARK; brightness: float32 [M]. Zero
+            without colour.
+        area: float64 [M], square metres.
+        voxel_size, size: of a voxel and of a super-voxel, metres.
     """
 
     center: F32
@@ -56,7 +57,8 @@ class Look:
 
         Args:
             sensors: float32 [S, 3], where the cloud was seen from, relative to the grid's origin;
-                without any only what is level has a side: it is seen from above.
+                without any only what is level has a side: it counts as seen from above,
+                ceilings, too.
         """
 
         def pooled(values: F32) -> F32:

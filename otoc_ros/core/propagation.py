@@ -25,6 +25,7 @@ I32 = NDArray[np.int32]
 class PropagationSettings(BaseModel):
     """The graph and its pairwise terms; σ are in the units of what they divide.
 
+    Without `touching_weight` and `colour_share` it is what bundles had that do not name them.
     The network terms compare unit vectors, so their distance lies in 0..2. With `transformer` no
     graph is made: of all this, `unary_share` and `temperature` alone count.
     """
@@ -41,8 +42,8 @@ class PropagationSettings(BaseModel):
     feature_sigma: float = Field(default=0.5, gt=0, description="σ of the U-Net's unit feature")
     embedding_sigma: float = Field(default=0.5, gt=0, description="σ of the relation embedding")
     weight: float = Field(default=0.5, ge=0, description="w, strength of the pairwise term")
-    touching_weight: float = Field(default=5.0, ge=0, description="of what touches borderless")
-    colour_share: float = Field(default=0.4, ge=0, description="of a class's colours in the scene")
+    touching_weight: float = Field(default=0.0, ge=0, description="of an edge without a border")
+    colour_share: float = Field(default=0.0, ge=0, description="of a class's colours in the scene")
     unary_share: float = Field(default=0.75, ge=0, le=1, description="α in P_Θ^α · P_R^(1-α)")
     temperature: float = Field(default=1.0, gt=0, description="divides the U-Net's log scores")
     steps: int = Field(default=5, ge=0, le=50, description="mean-field steps")
@@ -75,7 +76,7 @@ def neighbour_graph(position: F32, neighbours: int) -> I32:
 def affinity_terms(
     prepared: Prepared, feature: F32, embedding: F32, settings: PropagationSettings
 ) -> tuple[tuple[F32, float], ...]:
-    """What makes two super-voxels alike, each with its σ; the first term is the position.
+    """What makes two super-voxels alike, each with its σ.
 
     Args:
         prepared: the cloud.

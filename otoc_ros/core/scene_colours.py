@@ -18,6 +18,7 @@ from otoc_ros.core.propagation import PropagationSettings, log_softmax
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
+# Chosen on rooms of train and dev furniture that no result stands on.
 CELL = 0.06  # σ of the colours of a class, and the size of the cells that they are counted in
 FAR = 3.0  # σ from which colours are not alike at all
 ROUNDS = 2  # of beliefs to colours and back
@@ -64,7 +65,8 @@ def with_scene_colours(log_scores: F32, look: Look, settings: PropagationSetting
         look: of the M super-voxels.
 
     Returns:
-        float32 [M, C], log-probabilities.
+        float32 [M, C], log-probabilities; as they are where a transformer propagates, for it makes
+        scores of its own.
     """
     if settings.colour_share == 0 or settings.kind == "transformer":
         return log_scores

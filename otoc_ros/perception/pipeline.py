@@ -329,7 +329,10 @@ class Perception:
         )
         probability = tempered(answer["probability"], self.confidence.temperature)
         cosine = answer["similarity"]
-        strange = strangeness(seen.log_theta, cosine, seen.neighbours, seen.affinity)
+        near = slice(self.propagation.neighbours)
+        strange = strangeness(
+            seen.log_theta, cosine, seen.neighbours[:, near], seen.affinity[:, near]
+        )
         there = None
         if pose is not None:
             places = [lesson.place for lesson in bank.lessons]

@@ -34,6 +34,11 @@ def test_what_touches_is_joined_and_a_crease_parts_it():
     assert np.median(straight) > 2 * np.median(bent)
 
 
+def test_bundles_that_do_not_know_of_borders_have_the_graph_that_they_had():
+    _, neighbours, _ = graph_of_a_box(PropagationSettings(neighbours=5))
+    assert neighbours.shape[1] == 5
+
+
 def test_a_transformer_needs_no_graph():
     _, neighbours, affinity = graph_of_a_box(PropagationSettings(kind="transformer"))
     assert neighbours.shape[1] == affinity.shape[1] == 0

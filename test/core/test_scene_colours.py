@@ -28,11 +28,11 @@ def test_a_wrong_belief_is_corrected_by_the_colour_that_the_class_has_in_this_sc
     look, blue = two_colours(60)
     log_scores = np.log(np.where(blue[:, None], [0.8, 0.2], [0.2, 0.8])).astype(np.float32)
     log_scores[:3] = np.log([0.4, 0.6])  # blue, and believed to be of the other class
-    settings = PropagationSettings()
+    settings = PropagationSettings(colour_share=0.4)
     found = with_scene_colours(log_scores, look, settings)
     np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=1e-5)
     assert (found.argmax(axis=1) == ~blue).all()
-    for off in ({"colour_share": 0.0}, {"kind": "transformer"}):
+    for off in ({"colour_share": 0.0}, {"kind": "transformer", "colour_share": 0.4}):
         same = with_scene_colours(log_scores, look, PropagationSettings(**off))
         assert same is log_scores
 

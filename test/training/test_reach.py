@@ -2,11 +2,16 @@ import numpy as np
 from grey_box import grey_box_on_a_grey_floor
 from small_site import make_small_site
 
-from offline_training.reach import _without_islands, click_reach, nothing_reached
+from offline_training.reach import (
+    _symmetric,
+    _with_colours,
+    _without_islands,
+    click_reach,
+    nothing_reached,
+)
 from offline_training.scenes import Mark, TrainingScene, load_scene, voxel_truth
 from offline_training.self_training import preprocessing
 from otoc_ros.core.cloud import Cloud
-from otoc_ros.core.growth import touching
 from otoc_ros.core.look import Look
 from otoc_ros.core.preprocess import Prepared, Preprocessing, preprocess
 
@@ -16,7 +21,7 @@ def test_clicks_alone_reach_most_of_their_objects(tmp_path):
     for scene in site.scenes():
         loaded = load_scene(scene, preprocessing(site))
         truth = voxel_truth(scene, loaded.prepared).semantic
-        reach = click_reach(loaded, touching(loaded.prepared), np.array([False, True, True]))
+        reach = click_reach(loaded, np.array([False, True, True]))
         np.testing.assert_allclose(np.exp(reach).sum(axis=1), 1, atol=1e-5)
         # Whether a place is a thing at all is left to the networks: stuff is never far.
         best = 1 + reach[:, 1:].argmax(axis=1)[loaded.prepared.supervoxel]
@@ -43,7 +48,7 @@ def test_a_table_is_no_floor_though_it_is_as_grey_and_level():
     # At the far end of the table the floor's click is the nearer one.
     marks = (click(prepared, (1.3, 0.5, 0.0), 0), click(prepared, (-0.8, 0.0, 0.3), 1))
     scene = TrainingScene("s", prepared, (), (), marks)
-    reach = click_reach(scene, touching(prepared), np.array([False, True]))
+    reach = click_reach(scene, np.array([False, True]))
     found = reach.argmax(axis=1)[prepared.supervoxel]
     on_table = at[:, 2] > 0.15
     assert found[on_table].mean() > 0.9 and found[~on_table].mean() < 0.02
@@ -53,7 +58,7 @@ def test_without_clicks_every_class_is_as_near():
     prepared, _ = grey_box_on_a_grey_floor()
     scene = TrainingScene("s", prepared, (), (), ())
     nothing = nothing_reached(scene, 3)
-    reached = click_reach(scene, touching(prepared), np.array([False, True, True]))
+    reached = click_reach(scene, np.array([False, True, True]))
     np.testing.assert_allclose(nothing, reached, atol=1e-6)
     np.testing.assert_allclose(np.exp(nothing).sum(axis=1), 1, atol=1e-6)
 
@@ -78,7 +83,7 @@ def test_a_picture_does_not_take_the_wall_that_it_hangs_on():
     prepared = painted_walls()
     marks = (click(prepared, (0.0, 2.0, 1.0), 0), click(prepared, (1.5, 0.0, 1.2), 1))
     scene = TrainingScene("s", prepared, (), (), marks)
-    reach = click_reach(scene, touching(prepared), np.array([False, True]))
+    reach = click_reach(scene, np.array([False, True]))
     found = reach.argmax(axis=1)[prepared.supervoxel]
     at = prepared.xyz + prepared.grid.origin
     aside = np.abs(at - (1.5, 0.0, 1.2))
@@ -88,7 +93,7 @@ def test_a_picture_does_not_take_the_wall_that_it_hangs_on():
 
 def test_what_no_click_of_a_thing_is_joined_to_is_less_likely_that_thing():
     prepared, _ = grey_box_on_a_grey_floor()
-    look, graph = Look.of(prepared), touching(prepared)
+    look, pairs = Look.of(prepared), prepared.borders.pairs
     at = look.center + prepared.grid.origin
     near, far = ((np.abs(at[:, :2] - place) < 0.35).all(axis=1) for place in (-1.1, 1.1))
     assert near.sum() > 2 and far.sum() > 2
@@ -96,8 +101,30 @@ def test_what_no_click_of_a_thing_is_joined_to_is_less_likely_that_thing():
     log_belief[near | far] = np.log(np.float32([0.1, 0.3, 0.6]))
     marks = [Mark("click", 2, 1, int(np.flatnonzero(near)[0]))]
     for kind, left in (([False, True, True], 0), ([False, False, False], 2)):
-        found = _without_islands(log_belief, marks, look, graph, np.array(kind))
+        found = _without_islands(log_belief, marks, look, pairs, np.array(kind))
         np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=1e-5)
         best = found.argmax(axis=1)
         assert (best[near] == 2).all() and (best[~(near | far)] == 0).all()
         assert (best[far] == left).all()
+
+
+def test_super_voxels_without_a_border_persuade_each_other_both_ways():
+    prepared, _ = grey_box_on_a_grey_floor()
+    look, pairs = Look.of(prepared), prepared.borders.pairs
+    sure = int(pairs[len(pairs) // 2, 0])
+    touching = np.concatenate([pairs[pairs[:, 0] == sure, 1], pairs[pairs[:, 1] == sure, 0]])
+    assert (touching > sure).any() and (touching < sure).any()
+    log_reach = np.zeros((len(look.center), 2), np.float32)
+    log_reach[sure] = 0, -20
+    alike = _symmetric(pairs, np.full(len(pairs), 3.0), look)
+    found = _with_colours(log_reach, np.array([True, True]), look, alike)
+    assert (found[touching, 0] > found[touching, 1] + 1).all()
+
+
+def test_the_smallest_of_clouds_is_reached():
+    for count in (1, 2):
+        xyz = np.arange(3 * count, dtype=np.float32).reshape(-1, 3)
+        prepared = preprocess(Cloud(xyz), Preprocessing(voxel_size=0.05), np.array([0.0, 0, 1]))
+        scene = TrainingScene("s", prepared, (), (), (Mark("click", 1, 1, 0),))
+        reach = click_reach(scene, np.array([False, True]))
+        assert np.isfinite(reach).all() and reach[0].argmax() == 1
