@@ -17,7 +17,7 @@ F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 
 # What a step between two super-voxels that touch costs. Chosen on rooms of train and dev furniture
-# that no result stands on. Shadows change brightness more than they change the ratio of the colours.
+# that no result stands on. Shadows change brightness more than they change ratios of colours.
 BRIGHTNESS_SHARE = 0.35  # of a change of mean brightness (0..1), beside that of the colour ratios
 DIRECTION_SHARE = 0.1  # of a change of the normal tensor
 CREASE = 0.15  # of a concave bend: one thing stands on or against another
