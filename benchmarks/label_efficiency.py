@@ -41,7 +41,10 @@ from offline_training.rooms import generator_hash
 from offline_training.scenes import load_scene
 from offline_training.self_training import preprocessing
 from offline_training.settings import TrainingSettings
+from otoc_ros.core.label_graph import TOUCHING
+from otoc_ros.core.look import Look
 from otoc_ros.core.propagation import affinities, mean_field, neighbour_graph
+from otoc_ros.core.scene_colours import with_scene_colours
 from otoc_ros.site.site import Site
 
 VIEWS = 3  # raw views of each validation room
@@ -226,21 +229,29 @@ def of_propagation(args: argparse.Namespace, earlier: dict) -> dict:
 
 
 def propagate(count: int, settings: TrainingSettings, seed: int) -> dict:
-    """Seconds of the graph, its affinities and the mean field, and memory that they add."""
+    """Seconds of colours, graph, affinities and mean field, and memory that they add."""
     classes, rng = 20, np.random.default_rng(seed)
     cube = (count / 40) ** (1 / 3)  # metres; 40 super-voxels a cubic metre
+    position = (np.random.default_rng(seed).random((count, 3)) * cube).astype(np.float32)
     terms = [
         (rng.normal(size=(count, width)).astype(np.float32), sigma)
         for width, sigma in ((3, 0.15), (3, 0.6), (16, 0.5), (32, 0.5))
     ]
     unary = np.log(rng.dirichlet(np.ones(classes), count)).astype(np.float32)
+    paint = rng.uniform(0.2, 1.8, (60, 3))[rng.integers(60, size=count)]  # 60 materials
+    paint += rng.normal(0, 0.03, paint.shape)
+    spread = settings.propagation
 
     def run(rows: slice) -> None:
-        position = (np.random.default_rng(seed).random((count, 3)) * cube)[rows].astype(np.float32)
-        graph = neighbour_graph(position, settings.propagation.neighbours)
-        alike = affinities(graph, (position, 0.5), *((part[rows], s) for part, s in terms))
-        weight, steps = settings.propagation.weight, settings.propagation.steps
-        mean_field(unary[rows], graph, alike, weight, steps)
+        around, colour = position[rows], paint[rows].astype(np.float32)
+        flat = np.zeros((len(around), 6), np.float32)
+        bright, area = np.full(len(around), 0.5, np.float32), np.ones(len(around))
+        look = Look(around, flat, flat[:, :3], colour, bright, area, 0.08, 0.3)
+        scores = with_scene_colours(unary[rows], look, spread)
+        # As many edges as live, where those to what touches are found with the super-voxels.
+        graph = neighbour_graph(around, spread.neighbours + TOUCHING)
+        alike = affinities(graph, (around, 0.5), *((part[rows], s) for part, s in terms))
+        mean_field(scores, graph, alike, spread.weight, spread.steps)
 
     run(slice(1000))  # compiles
     begin = time.perf_counter()
