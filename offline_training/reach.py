@@ -11,7 +11,9 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
 from offline_training.behind import surfaces_behind
+from offline_training.labels import grow_objects
 from offline_training.scenes import Mark, TrainingScene
+from otoc_ros.core.growth import touching
 from otoc_ros.core.label_graph import BORDER
 from otoc_ros.core.look import LEVEL, Look
 from otoc_ros.core.propagation import log_softmax
@@ -25,6 +27,10 @@ PATH_POWER = 3  # a path costs (Σ step³)^⅓, about its highest step: a border
 STEP_A_METRE = 0.2  # what things cost beside their path: they end, while walls go on
 SPILL = 0.03  # for things, each time that what is as near as this is e times as large …
 OBJECT = 5.0  # … from this area, in squares of a super-voxel's size
+LEAK = 3.0  # times the usual area of a class, from which an object leaked; it is then held …
+AMPLE = 1.5  # … to this times it, for
+LEAKED = 0.1  # a cost each time that it is e times as large
+FEW = 4  # objects of a class in all scenes, from which there is a usual area
 BACKED = 0.4  # for a thing to go on where less is behind it than where it was clicked
 STUFF_JUMP = 0.3  # stuff also goes on where no path leads, behind corners and furniture
 TURNED_STUFF = 0.3  # a wall stays upright and a floor level; times the change of normal_z²
@@ -42,7 +48,7 @@ APART = 1.2  # super-voxel sizes between two that may still be joined: thin part
 ISLAND_ROUNDS = 3  # … and what is there next best may have to lose it, too
 
 
-def click_reach(scene: TrainingScene, thing: NDArray[np.bool_]) -> F32:
+def click_reach(scene: TrainingScene, thing: NDArray[np.bool_], usual: F64 | None = None) -> F32:
     """How hard it is to get from each super-voxel to the nearest click of each class.
 
     A path over touching super-voxels is cheap inside an object and dear across a border of colour
@@ -52,20 +58,56 @@ def click_reach(scene: TrainingScene, thing: NDArray[np.bool_]) -> F32:
 
     Args:
         thing: bool [C].
+        usual: float64 [C], m², from `usual_areas` of all scenes. A click whose object is LEAK times
+            as large leaked into what is behind, and reaches again, less far.
 
     Returns:
         float32 [M, C], log-probabilities over classes.
     """
     look = Look.of(scene.prepared, scene.sensors)
-    marks = [mark for mark in scene.marks if mark.kind != "exclude"]
     pairs = scene.prepared.borders.pairs
     step = look.step(*pairs.T)
     paths = _symmetric(pairs, step**PATH_POWER + 1e-9, look)
-    behind = surfaces_behind(scene.prepared, look)
-    cost, clicked = _cost_of_classes(marks, look, behind, paths, thing)
     alike = _symmetric(pairs, NEIGHBOURS * np.exp(-step / BORDER), look)
-    log_belief = _with_colours((-cost / REACH_SCALE).astype(np.float32), clicked, look, alike)
-    return _without_islands(log_belief, marks, look, pairs, thing)
+    behind = surfaces_behind(scene.prepared, look)
+
+    def reached(ample: F64) -> F32:
+        cost, clicked = _cost_of_classes(scene.marks, look, behind, paths, thing, ample)
+        log_belief = _with_colours((-cost / REACH_SCALE).astype(np.float32), clicked, look, alike)
+        return _without_islands(log_belief, scene.marks, look, pairs, thing)
+
+    log_reach = reached(np.full(len(scene.marks), np.inf))
+    if usual is None:
+        return log_reach
+    wanted = usual[[mark.class_id for mark in scene.marks]]
+    leaking = object_areas(scene, log_reach) > LEAK * wanted  # of what is not known nothing leaks
+    return reached(np.where(leaking, AMPLE * wanted, np.inf)) if leaking.any() else log_reach
+
+
+def object_areas(scene: TrainingScene, log_reach: F32) -> F64:
+    """Area that each mark's object grew to: float64 [marks], m²; zero for what is excluded."""
+    label = log_reach.argmax(axis=1).astype(np.int32)
+    owner = grow_objects(scene, label, touching(scene.prepared))
+    voxels = np.bincount(scene.prepared.supervoxel, minlength=len(label))
+    rows = owner[owner >= 0]
+    grown = np.bincount(rows, voxels[owner >= 0], minlength=len(scene.marks))
+    return np.asarray(grown * scene.prepared.settings.voxel_size**2, np.float64)
+
+
+def usual_areas(marks: Sequence[Sequence[Mark]], areas: Sequence[F64], classes: int) -> F64:
+    """Median area of the objects of each class: float64 [C], m², NaN of classes with few.
+
+    Args:
+        marks: of each scene; areas: float64 [marks] of each scene, from `object_areas`.
+    """
+    name = np.array([mark.class_id for some in marks for mark in some], np.int32)
+    area = np.concatenate([*areas, np.empty(0)])
+    usual = np.full(classes, np.nan)
+    for each in np.unique(name[area > 0]):
+        known = area[(name == each) & (area > 0)]
+        if len(known) >= FEW:
+            usual[each] = np.median(known)
+    return usual
 
 
 def _symmetric(pairs: NDArray[np.int64], values: F64, look: Look) -> csr_matrix:
@@ -77,39 +119,52 @@ def _symmetric(pairs: NDArray[np.int64], values: F64, look: Look) -> csr_matrix:
 
 
 def _cost_of_classes(
-    marks: Sequence[Mark], look: Look, behind: F32, paths: csr_matrix, thing: NDArray[np.bool_]
+    marks: Sequence[Mark],
+    look: Look,
+    behind: F32,
+    paths: csr_matrix,
+    thing: NDArray[np.bool_],
+    ample: F64,
 ) -> tuple[F64, NDArray[np.bool_]]:
     """Lowest cost from a click of each class, float64 [M, C], and which classes have one."""
     cost = np.full((len(look.center), len(thing)), LONGEST_REACH * REACH_SCALE)
     clicked = np.zeros(len(thing), bool)
-    for mark, path in _paths_from(marks, paths):
-        of = _thing_cost if thing[mark.class_id] else _stuff_cost
-        name = mark.class_id
-        cost[:, name] = np.minimum(cost[:, name], of(mark.supervoxel, path, look, behind))
+    for row, path in _paths_from(marks, paths):
+        place, name = marks[row].supervoxel, marks[row].class_id
+        if thing[name]:
+            found = _thing_cost(place, path, look, behind, ample[row])
+        else:
+            found = _stuff_cost(place, path, look, behind)
+        cost[:, name] = np.minimum(cost[:, name], found)
         clicked[name] = True
     return cost, clicked
 
 
-def _paths_from(marks: Sequence[Mark], paths: csr_matrix) -> Iterator[tuple[Mark, F64]]:
-    """Each mark with the cost from it to every super-voxel: float64 [M], inf without a path."""
-    for begin in range(0, len(marks), AT_ONCE):  # bounds the memory of all their costs
-        some = marks[begin : begin + AT_ONCE]
-        costs = dijkstra(paths, indices=[mark.supervoxel for mark in some])
+def _paths_from(marks: Sequence[Mark], paths: csr_matrix) -> Iterator[tuple[int, F64]]:
+    """Rows of the marks that say what is there, each with the cost from it to every super-voxel:
+    float64 [M], inf without a path."""
+    rows = [row for row, mark in enumerate(marks) if mark.kind != "exclude"]
+    for begin in range(0, len(rows), AT_ONCE):  # bounds the memory of all their costs
+        some = rows[begin : begin + AT_ONCE]
+        costs = dijkstra(paths, indices=[marks[row].supervoxel for row in some])
         yield from zip(some, costs ** (1 / PATH_POWER), strict=True)
 
 
-def _thing_cost(clicked: int, path: F64, look: Look, behind: F32) -> F64:
+def _thing_cost(clicked: int, path: F64, look: Look, behind: F32, ample: float) -> F64:
     """Things end: they are small, and what they stand on or hang on is behind them.
 
-    Where a path leaves a picture for its wall, all of the wall is as near at once, and pays for it.
+    Where a path leaves a picture for its wall, all of the wall is as near at once, and pays for it:
+    more where it is known that pictures are not that large.
     """
     away = np.linalg.norm(look.center - look.center[clicked], axis=1)
     order = np.argsort(path, kind="stable")
     area = np.empty(len(path))
     area[order] = np.cumsum(look.area[order])
-    spilt = np.maximum(np.log(area / (OBJECT * look.size**2)), 0)
+    spilt = SPILL * np.maximum(np.log(area / (OBJECT * look.size**2)), 0)
+    if np.isfinite(ample):
+        spilt += LEAKED * np.maximum(np.log(area / ample), 0)
     less = np.maximum(behind[clicked] - behind, 0)
-    return np.asarray(path + STEP_A_METRE * away + SPILL * spilt + BACKED * less, np.float64)
+    return np.asarray(path + STEP_A_METRE * away + spilt + BACKED * less, np.float64)
 
 
 def _stuff_cost(clicked: int, path: F64, look: Look, behind: F32) -> F64:
@@ -154,7 +209,8 @@ def _without_islands(
         same = label[one] == label[other]
         within = coo_matrix((same[same], (one[same], other[same])), shape=(len(label),) * 2)
         _, piece = connected_components(within, directed=False)
-        clicked = [m.supervoxel for m in marks if label[m.supervoxel] == m.class_id]
+        said = [mark for mark in marks if mark.kind != "exclude"]
+        clicked = [m.supervoxel for m in said if label[m.supervoxel] == m.class_id]
         island = thing[label] & ~np.isin(piece, piece[clicked])
         lost[island, label[island]] = ISLAND
     return log_softmax(log_belief - lost)

@@ -8,6 +8,8 @@ from offline_training.reach import (
     _without_islands,
     click_reach,
     nothing_reached,
+    object_areas,
+    usual_areas,
 )
 from offline_training.scenes import Mark, TrainingScene, load_scene, voxel_truth
 from offline_training.self_training import preprocessing
@@ -63,7 +65,7 @@ def test_without_clicks_every_class_is_as_near():
     np.testing.assert_allclose(np.exp(nothing).sum(axis=1), 1, atol=1e-6)
 
 
-def painted_walls() -> Prepared:
+def painted_walls(picture_colour: tuple[int, int, int]) -> Prepared:
     """A grey wall, and one round the corner in green with a greenish picture on it.
 
     Nobody clicks the green wall, and the picture is less unlike it than the grey wall is.
@@ -73,14 +75,14 @@ def painted_walls() -> Prepared:
     grey = np.column_stack([np.zeros(60_000), across[0], up[0]])
     green = np.column_stack([across[1], np.zeros(60_000), up[1]])
     picture = (np.abs(green[:, 0] - 1.5) < 0.3) & (np.abs(green[:, 2] - 1.2) < 0.3)
-    rgb = np.where(picture[:, None], [110, 140, 90], [90, 150, 90])
+    rgb = np.where(picture[:, None], picture_colour, [90, 150, 90])
     rgb = np.concatenate([np.full((60_000, 3), 120), rgb]).astype(np.uint8)
     xyz = np.concatenate([grey, green]).astype(np.float32)
     return preprocess(Cloud(xyz, rgb), Preprocessing(voxel_size=0.05), np.array([0.0, 0, 1]))
 
 
 def test_a_picture_does_not_take_the_wall_that_it_hangs_on():
-    prepared = painted_walls()
+    prepared = painted_walls((110, 140, 90))
     marks = (click(prepared, (0.0, 2.0, 1.0), 0), click(prepared, (1.5, 0.0, 1.2), 1))
     scene = TrainingScene("s", prepared, (), (), marks)
     reach = click_reach(scene, np.array([False, True]))
@@ -89,6 +91,26 @@ def test_a_picture_does_not_take_the_wall_that_it_hangs_on():
     aside = np.abs(at - (1.5, 0.0, 1.2))
     inside, around = (aside < 0.27).all(axis=1), (aside > 0.35).any(axis=1)
     assert found[inside].mean() > 0.9 and found[around].mean() < 0.1
+
+
+def test_a_picture_of_usual_size_does_not_leak_into_a_wall_of_almost_its_colour():
+    prepared = painted_walls((96, 144, 96))
+    marks = (click(prepared, (0.0, 2.0, 1.0), 0), click(prepared, (1.5, 0.0, 1.2), 1))
+    scene = TrainingScene("s", prepared, (), (), marks)
+    thing = np.array([False, True])
+    leaked = object_areas(scene, click_reach(scene, thing))[1]
+    assert leaked > 4 * 0.36  # m², of the picture
+    held = object_areas(scene, click_reach(scene, thing, np.array([np.nan, 0.36])))[1]
+    assert 0.25 < held < 2 * 0.36
+    large = object_areas(scene, click_reach(scene, thing, np.array([np.nan, leaked])))[1]
+    assert large == leaked
+
+
+def test_the_usual_area_of_a_class_is_the_median_of_its_objects():
+    marks = [[Mark("click", name, 1, 0) for name in (0, 1, 1)], [Mark("click", 1, 1, 0)] * 3]
+    areas = [np.array([9.0, 1.0, 2.0]), np.array([3.0, 0.0, 70.0])]  # zero: not reached
+    usual = usual_areas(marks, areas, 3)
+    assert np.isnan(usual[[0, 2]]).all() and usual[1] == 2.5
 
 
 def test_what_no_click_of_a_thing_is_joined_to_is_less_likely_that_thing():
