@@ -21,7 +21,7 @@ from otoc_ros.site.site import Site
 
 I32 = NDArray[np.int32]
 
-STANDING = (0.0, 2.0, 3.0, 4.0)
+STANDING = (0.0, 2.0, 3.0)  # 4 was never best on views that were held back
 COLOUR = (0.0, 1.0)
 NEARLY = 0.02  # of AP + AP50
 MOST = 32  # scenes
