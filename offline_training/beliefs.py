@@ -15,7 +15,7 @@ from offline_training.scenes import Mark, TrainingScene
 from offline_training.sparse import Maps
 from offline_training.transformer import TransformerPropagation
 from otoc_ros.core.confidence import strangeness
-from otoc_ros.core.label_graph import label_graph
+from otoc_ros.core.label_graph import label_graph, near_graph
 from otoc_ros.core.look import Look
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.propagation import (
@@ -124,13 +124,9 @@ def how_strange(
     Args:
         scores: as the networks gave them, before a transformer propagated.
     """
-    prepared = scene.prepared
-    neighbours, affinity = label_graph(
-        prepared, Look.of(prepared), scores.feature, scores.embedding, settings
-    )
-    near = slice(settings.neighbours)
+    graph = near_graph(scene.prepared, scores.feature, scores.embedding, settings)
     cosine = scores.embedding @ bank.prototype.cpu().numpy().T
-    return strangeness(scores.log_theta, cosine, neighbours[:, near], affinity[:, near])
+    return strangeness(scores.log_theta, cosine, *graph)
 
 
 def _with_people(log_unary: F32, clicked: SceneLabels, marks: tuple[Mark, ...]) -> F32:

@@ -48,7 +48,7 @@ APART = 1.2  # super-voxel sizes between two that may still be joined: thin part
 ISLAND_ROUNDS = 3  # … and what is there next best may have to lose it, too
 
 
-def click_reach(scene: TrainingScene, thing: NDArray[np.bool_], usual: F64 | None = None) -> F32:
+def click_reach(scene: TrainingScene, thing: NDArray[np.bool_], ample: F64 | None = None) -> F32:
     """How hard it is to get from each super-voxel to the nearest click of each class.
 
     A path over touching super-voxels is cheap inside an object and dear across a border of colour
@@ -58,30 +58,22 @@ def click_reach(scene: TrainingScene, thing: NDArray[np.bool_], usual: F64 | Non
 
     Args:
         thing: bool [C].
-        usual: float64 [C], m², from `usual_areas` of all scenes. A click whose object is LEAK times
-            as large leaked into what is behind, and reaches again, less far.
+        ample: float64 [marks], m², from `ample_areas`: what each mark's object is held to.
 
     Returns:
         float32 [M, C], log-probabilities over classes.
     """
+    if ample is None:
+        ample = np.full(len(scene.marks), np.inf)
     look = Look.of(scene.prepared, scene.sensors)
     pairs = scene.prepared.borders.pairs
     step = look.step(*pairs.T)
     paths = _symmetric(pairs, step**PATH_POWER + 1e-9, look)
     alike = _symmetric(pairs, NEIGHBOURS * np.exp(-step / BORDER), look)
     behind = surfaces_behind(scene.prepared, look)
-
-    def reached(ample: F64) -> F32:
-        cost, clicked = _cost_of_classes(scene.marks, look, behind, paths, thing, ample)
-        log_belief = _with_colours((-cost / REACH_SCALE).astype(np.float32), clicked, look, alike)
-        return _without_islands(log_belief, scene.marks, look, pairs, thing)
-
-    log_reach = reached(np.full(len(scene.marks), np.inf))
-    if usual is None:
-        return log_reach
-    wanted = usual[[mark.class_id for mark in scene.marks]]
-    leaking = object_areas(scene, log_reach) > LEAK * wanted  # of what is not known nothing leaks
-    return reached(np.where(leaking, AMPLE * wanted, np.inf)) if leaking.any() else log_reach
+    cost, clicked = _cost_of_classes(scene.marks, look, behind, paths, thing, ample)
+    log_belief = _with_colours((-cost / REACH_SCALE).astype(np.float32), clicked, look, alike)
+    return _without_islands(log_belief, scene.marks, look, pairs, thing)
 
 
 def object_areas(scene: TrainingScene, log_reach: F32) -> F64:
@@ -108,6 +100,17 @@ def usual_areas(marks: Sequence[Sequence[Mark]], areas: Sequence[F64], classes: 
         if len(known) >= FEW:
             usual[each] = np.median(known)
     return usual
+
+
+def ample_areas(marks: Sequence[Mark], area: F64, usual: F64) -> F64:
+    """What a scene's objects are held to where they leaked into what is behind, and are LEAK times
+    as large as usual: float64 [marks], m², inf where nothing leaked.
+
+    Args:
+        area: float64 [marks], from `object_areas`; usual: float64 [C], from `usual_areas`.
+    """
+    wanted = usual[[mark.class_id for mark in marks]]
+    return np.where(area > LEAK * wanted, AMPLE * wanted, np.inf)  # NaN: nothing leaks
 
 
 def _symmetric(pairs: NDArray[np.int64], values: F64, look: Look) -> csr_matrix:
@@ -203,13 +206,13 @@ def _without_islands(
     that class. float32 [M, C], log-probabilities."""
     close = cKDTree(look.center).query_pairs(APART * look.size, output_type="ndarray")
     one, other = np.concatenate([pairs, close]).T
+    said = [mark for mark in marks if mark.kind != "exclude"]
     lost = np.zeros(log_belief.shape, np.float32)
     for _ in range(ISLAND_ROUNDS):
         label = (log_belief - lost).argmax(axis=1)
         same = label[one] == label[other]
         within = coo_matrix((same[same], (one[same], other[same])), shape=(len(label),) * 2)
         _, piece = connected_components(within, directed=False)
-        said = [mark for mark in marks if mark.kind != "exclude"]
         clicked = [m.supervoxel for m in said if label[m.supervoxel] == m.class_id]
         island = thing[label] & ~np.isin(piece, piece[clicked])
         lost[island, label[island]] = ISLAND

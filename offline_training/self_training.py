@@ -44,7 +44,13 @@ from offline_training.model import Networks
 from offline_training.networks import PrototypeBank
 from offline_training.one_by_one import OneByOne
 from offline_training.optimise import Interrupted, class_weights, mean_losses, optimise
-from offline_training.reach import click_reach, nothing_reached, object_areas, usual_areas
+from offline_training.reach import (
+    ample_areas,
+    click_reach,
+    nothing_reached,
+    object_areas,
+    usual_areas,
+)
 from offline_training.rounds import (
     begin_rounds,
     finished_rounds,
@@ -187,13 +193,16 @@ class _Trainer:
         self.store.write_scene(row, loaded, graph)
 
     def _reach_again(self) -> None:
-        """Reach once more, now that it is known how large the things of each class are."""
+        """Reach once more from clicks that leaked, now that it is known how large the things of
+        each class are."""
         marks = [scene.marks for scene in self.scenes]
         areas = [self.store.read(row, "areas")["area"] for row in range(len(marks))]
         usual = usual_areas(marks, areas, len(self.thing))
         for row in self._mine():
-            reach = click_reach(self.scenes[row], self.thing, usual)
-            self.store.write(row, "reach", {"reach": reach})
+            ample = ample_areas(marks[row], areas[row], usual)
+            if np.isfinite(ample).any():
+                reach = click_reach(self.scenes[row], self.thing, ample)
+                self.store.write(row, "reach", {"reach": reach})
         parallel.wait()
 
     def labels_after(self, number: int) -> Sequence[SceneLabels]:

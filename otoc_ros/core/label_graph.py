@@ -33,25 +33,40 @@ def label_graph(
 
     Args:
         look: of the super-voxels.
+        feature, embedding: as for `near_graph`.
+
+    Returns:
+        neighbours int32 [M, K] and affinity float32 [M, K]: those of `near_graph` in the first
+        `settings.neighbours` columns, then what touches; K = 0 where a transformer propagates.
+    """
+    near, alike = near_graph(prepared, feature, embedding, settings)
+    if settings.kind == "transformer" or settings.touching_weight == 0:
+        return near, alike
+    pairs = prepared.borders.pairs
+    passable = np.exp(-look.step(*pairs.T) / BORDER).astype(np.float32)
+    touching, open_border = _strongest(pairs, passable, prepared.n_supervoxels)
+    weight = np.float32(settings.touching_weight)
+    return np.hstack([near, touching]), np.hstack([alike, weight * open_border])
+
+
+def near_graph(
+    prepared: Prepared, feature: F32, embedding: F32, settings: PropagationSettings
+) -> tuple[I32, F32]:
+    """What is near each super-voxel and how alike (paper eq. 5).
+
+    Args:
         feature: float32 [M, D], the U-Net's mean feature of each super-voxel.
         embedding: float32 [M, d], the relation net's.
 
     Returns:
-        neighbours int32 [M, K] and affinity float32 [M, K]: what is near in the first
-        `settings.neighbours` columns, then what touches; K = 0 where a transformer propagates.
+        neighbours int32 [M, K] and affinity float32 [M, K]; K = 0 where a transformer propagates.
     """
-    count = prepared.n_supervoxels
     if settings.kind == "transformer":
-        return np.empty((count, 0), np.int32), np.empty((count, 0), np.float32)
-    near = neighbour_graph(look.center, settings.neighbours)
-    alike = affinities(near, *affinity_terms(prepared, feature, embedding, settings))
-    if settings.touching_weight == 0:
-        return near, alike
-    pairs = prepared.borders.pairs
-    passable = np.exp(-look.step(*pairs.T) / BORDER).astype(np.float32)
-    touching, open_border = _strongest(pairs, passable, count)
-    weight = np.float32(settings.touching_weight)
-    return np.hstack([near, touching]), np.hstack([alike, weight * open_border])
+        nobody = np.empty((prepared.n_supervoxels, 0))
+        return nobody.astype(np.int32), nobody.astype(np.float32)
+    terms = affinity_terms(prepared, feature, embedding, settings)
+    near = neighbour_graph(terms[0][0], settings.neighbours)
+    return near, affinities(near, *terms)
 
 
 @compiled

@@ -76,7 +76,7 @@ def neighbour_graph(position: F32, neighbours: int) -> I32:
 def affinity_terms(
     prepared: Prepared, feature: F32, embedding: F32, settings: PropagationSettings
 ) -> tuple[tuple[F32, float], ...]:
-    """What makes two super-voxels alike, each with its σ.
+    """What makes two super-voxels alike, each with its σ; the first term is the position.
 
     Args:
         prepared: the cloud.
