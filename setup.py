@@ -22,6 +22,7 @@ setup(
     packages=find_packages(
         include=["otoc_ros", "otoc_ros.*", "offline_training", "offline_training.*"]
     ),
+    package_data={"offline_training.reach": ["model.safetensors"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/otoc_ros"]),
         (SHARE, ["package.xml"]),

@@ -30,9 +30,6 @@ from otoc_ros.core.tiling import tiles
 
 F32 = NDArray[np.float32]
 
-# What networks say of a scene beside what its clicks reach: they saw all scenes, and know better
-# where a scene's own clicks mislead. Chosen on rooms that no result stands on: 1 to 2 are as good.
-NETWORKS_SHARE = 1.5
 CERTAIN = 0.98  # probability of a person's label in propagation; the rest is spread evenly
 
 
@@ -108,7 +105,7 @@ def believe(
     log_scores = with_scene_colours(scores.log_theta, look, settings)
     log_unary = fuse(log_scores, scores.similarity, settings)
     if reach is not None:
-        log_unary = NETWORKS_SHARE * log_unary + reach
+        log_unary = log_unary + reach
     log_unary = _with_people(log_unary, clicked, scene.marks)
     if settings.kind == "transformer":  # has propagated before the fusion
         return np.exp(log_softmax(log_unary))

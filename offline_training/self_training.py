@@ -44,13 +44,7 @@ from offline_training.model import Networks
 from offline_training.networks import PrototypeBank
 from offline_training.one_by_one import OneByOne
 from offline_training.optimise import Interrupted, class_weights, mean_losses, optimise
-from offline_training.reach import (
-    ample_areas,
-    click_reach,
-    nothing_reached,
-    object_areas,
-    usual_areas,
-)
+from offline_training.reach import LOOKS, ReachModel, reach_every_scene
 from offline_training.rounds import (
     begin_rounds,
     finished_rounds,
@@ -160,8 +154,15 @@ class _Trainer:
         parallel.wait()
         self.scenes = OneByOne(len(names), self.store.scene)
         self.reach = OneByOne(len(names), lambda row: self.store.read(row, "reach")["reach"])
-        if settings.reach:
-            self._reach_again()
+        model = ReachModel.shipped() if settings.reach else None
+        task = progress.add_task("reach", total=len(names) * (LOOKS if model else 1))
+        reach_every_scene(
+            self.store,
+            self._mine(),
+            self.thing,
+            model,
+            lambda: progress.advance(task, parallel.count()),
+        )
         self.clicked = [SceneLabels(**self.store.read(row, "clicked")) for row in range(len(names))]
         self.held_out = held_out_marks([scene.marks for scene in self.scenes])
         if settings.labels == "clicks" and not any((c.label >= 0).any() for c in self.clicked):
@@ -184,26 +185,7 @@ class _Trainer:
             targets = true_targets(loaded.prepared, truth, self.thing)
             self.store.write(row, "truth", vars(targets))
             loaded = replace(loaded, marks=true_marks(loaded.prepared, truth))
-        if self.settings.reach:
-            reach = click_reach(loaded, self.thing)
-            self.store.write(row, "areas", {"area": object_areas(loaded, reach)})
-        else:
-            reach = nothing_reached(loaded, len(self.thing))
-        self.store.write(row, "reach", {"reach": reach})
         self.store.write_scene(row, loaded, graph)
-
-    def _reach_again(self) -> None:
-        """Reach once more from clicks that leaked, now that it is known how large the things of
-        each class are."""
-        marks = [scene.marks for scene in self.scenes]
-        areas = [self.store.read(row, "areas")["area"] for row in range(len(marks))]
-        usual = usual_areas(marks, areas, len(self.thing))
-        for row in self._mine():
-            ample = ample_areas(marks[row], areas[row], usual)
-            if np.isfinite(ample).any():
-                reach = click_reach(self.scenes[row], self.thing, ample)
-                self.store.write(row, "reach", {"reach": reach})
-        parallel.wait()
 
     def labels_after(self, number: int) -> Sequence[SceneLabels]:
         """The labels that a finished round left for the next one; before round 0 what the clicks

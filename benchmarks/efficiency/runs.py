@@ -103,4 +103,5 @@ def _click(site: Site, side: Side, seed: int) -> int:
 def _sources() -> str:
     """What training depends on: another tree trains anew."""
     folder = Path(generator.__file__).parents[1]
-    return "".join(path.read_text() for path in sorted(folder.glob("*.py")))
+    files = sorted([*folder.glob("*.py"), *folder.glob("reach/*.*")])
+    return "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)

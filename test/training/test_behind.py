@@ -1,6 +1,6 @@
 from grey_box import grey_box_on_a_grey_floor
 
-from offline_training.behind import surfaces_behind
+from offline_training.reach.behind import surfaces_behind
 from otoc_ros.core.look import Look
 
 

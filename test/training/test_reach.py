@@ -1,22 +1,35 @@
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import pytest
 from grey_box import grey_box_on_a_grey_floor
 from small_site import make_small_site
 
-from offline_training.reach import (
-    _symmetric,
-    _with_colours,
-    _without_islands,
-    ample_areas,
-    click_reach,
-    nothing_reached,
-    object_areas,
-    usual_areas,
-)
-from offline_training.scenes import Mark, TrainingScene, load_scene, voxel_truth
+from offline_training.reach import LOOKS, ReachModel, every_scene, model, reach_every_scene
+from offline_training.reach.by_hand import reach_by_hand
+from offline_training.reach.fit import fit_reach, true_scene
+from offline_training.reach.shares import Shares, log_reach, nothing_reached, usual_areas
+from offline_training.scene_store import SceneStore
+from offline_training.scenes import Mark, TrainingScene, VoxelTruth, load_scene, voxel_truth
 from offline_training.self_training import preprocessing
 from otoc_ros.core.cloud import Cloud
-from otoc_ros.core.look import Look
+from otoc_ros.core.growth import touching
 from otoc_ros.core.preprocess import Prepared, Preprocessing, preprocess
+from otoc_ros.site.site import Site
+
+SHIPPED = ReachModel.shipped()
+THING = np.array([False, True, True])
+
+
+def click_reach(scene: TrainingScene, thing: np.ndarray, model: ReachModel) -> np.ndarray:
+    """All looks at one scene, as a site of its own."""
+    clicked = model.clicked(scene, thing)
+    share = model.share(clicked)
+    for look in range(1, LOOKS):
+        usual = usual_areas([clicked.name], [clicked.look.area @ share], len(thing))
+        share = model.share(clicked, Shares(clicked, share, usual), look)
+    return log_reach(share, clicked.name, len(thing))
 
 
 def test_clicks_alone_reach_most_of_their_objects(tmp_path):
@@ -24,12 +37,11 @@ def test_clicks_alone_reach_most_of_their_objects(tmp_path):
     for scene in site.scenes():
         loaded = load_scene(scene, preprocessing(site))
         truth = voxel_truth(scene, loaded.prepared).semantic
-        reach = click_reach(loaded, np.array([False, True, True]))
+        reach = click_reach(loaded, THING, SHIPPED)
         np.testing.assert_allclose(np.exp(reach).sum(axis=1), 1, atol=1e-5)
-        # Whether a place is a thing at all is left to the networks: stuff is never far.
-        best = 1 + reach[:, 1:].argmax(axis=1)[loaded.prepared.supervoxel]
-        things = truth > 0
-        assert (best == truth)[things].mean() > 0.8  # each of two classes by chance: 0.5
+        best = reach.argmax(axis=1)[loaded.prepared.supervoxel]
+        for name in range(3):
+            assert (best == truth)[truth == name].mean() > 0.8
         for mark in loaded.marks:
             assert reach[mark.supervoxel, mark.class_id] == reach[mark.supervoxel].max()
 
@@ -39,115 +51,19 @@ def click(prepared: Prepared, place: tuple[float, float, float], name: int) -> M
     return Mark("click", name, name, int(prepared.supervoxel[nearest]))
 
 
-def test_a_table_is_no_floor_though_it_is_as_grey_and_level():
-    rng = np.random.default_rng(0)
-    floor = np.column_stack([rng.uniform(-1.5, 1.5, (40_000, 2)), np.zeros(40_000)])
-    table = np.column_stack([rng.uniform(-1, 1, 15_000), rng.uniform(-0.4, 0.4, 15_000)])
-    table = np.column_stack([table, np.full(15_000, 0.3)])
-    xyz = np.concatenate([floor, table]).astype(np.float32)
-    grey = np.full((len(xyz), 3), 128, np.uint8)
-    prepared = preprocess(Cloud(xyz, grey), Preprocessing(voxel_size=0.05), np.array([0.0, 0, 1]))
-    at = prepared.xyz + prepared.grid.origin
-    # At the far end of the table the floor's click is the nearer one.
-    marks = (click(prepared, (1.3, 0.5, 0.0), 0), click(prepared, (-0.8, 0.0, 0.3), 1))
-    scene = TrainingScene("s", prepared, (), (), marks)
-    reach = click_reach(scene, np.array([False, True]))
-    found = reach.argmax(axis=1)[prepared.supervoxel]
-    on_table = at[:, 2] > 0.15
-    assert found[on_table].mean() > 0.9 and found[~on_table].mean() < 0.02
-
-
-def test_without_clicks_every_class_is_as_near():
-    prepared, _ = grey_box_on_a_grey_floor()
-    scene = TrainingScene("s", prepared, (), (), ())
-    nothing = nothing_reached(scene, 3)
-    reached = click_reach(scene, np.array([False, True, True]))
-    np.testing.assert_allclose(nothing, reached, atol=1e-6)
-    np.testing.assert_allclose(np.exp(nothing).sum(axis=1), 1, atol=1e-6)
-
-
-def painted_walls(picture_colour: tuple[int, int, int]) -> Prepared:
-    """A grey wall, and one round the corner in green with a greenish picture on it.
-
-    Nobody clicks the green wall, and the picture is less unlike it than the grey wall is.
-    """
-    rng = np.random.default_rng(0)
-    across, up = rng.uniform(0, 3, (2, 60_000)), rng.uniform(0, 2, (2, 60_000))
-    grey = np.column_stack([np.zeros(60_000), across[0], up[0]])
-    green = np.column_stack([across[1], np.zeros(60_000), up[1]])
-    picture = (np.abs(green[:, 0] - 1.5) < 0.3) & (np.abs(green[:, 2] - 1.2) < 0.3)
-    rgb = np.where(picture[:, None], picture_colour, [90, 150, 90])
-    rgb = np.concatenate([np.full((60_000, 3), 120), rgb]).astype(np.uint8)
-    xyz = np.concatenate([grey, green]).astype(np.float32)
-    return preprocess(Cloud(xyz, rgb), Preprocessing(voxel_size=0.05), np.array([0.0, 0, 1]))
-
-
-def test_a_picture_does_not_take_the_wall_that_it_hangs_on():
-    prepared = painted_walls((110, 140, 90))
-    marks = (click(prepared, (0.0, 2.0, 1.0), 0), click(prepared, (1.5, 0.0, 1.2), 1))
-    scene = TrainingScene("s", prepared, (), (), marks)
-    reach = click_reach(scene, np.array([False, True]))
-    found = reach.argmax(axis=1)[prepared.supervoxel]
-    at = prepared.xyz + prepared.grid.origin
-    aside = np.abs(at - (1.5, 0.0, 1.2))
-    inside, around = (aside < 0.27).all(axis=1), (aside > 0.35).any(axis=1)
-    assert found[inside].mean() > 0.9 and found[around].mean() < 0.1
-
-
-def test_a_picture_of_usual_size_does_not_leak_into_a_wall_of_almost_its_colour():
-    prepared = painted_walls((96, 144, 96))
-    marks = (click(prepared, (0.0, 2.0, 1.0), 0), click(prepared, (1.5, 0.0, 1.2), 1))
-    scene = TrainingScene("s", prepared, (), (), marks)
-    thing = np.array([False, True])
-    areas = object_areas(scene, click_reach(scene, thing))
-    leaked = areas[1]
-    assert leaked > 4 * 0.36  # m², of the picture
-
-    def area_again(usual: float) -> float:
-        ample = ample_areas(marks, areas, np.array([np.nan, usual]))
-        return object_areas(scene, click_reach(scene, thing, ample))[1]
-
-    held = area_again(0.36)
-    assert 0.25 < held < 2 * 0.36
-    large = area_again(leaked)
-    assert large == leaked
+def test_what_is_nobodys_may_be_of_any_class():
+    share = np.array([[0.9, 0.1], [0.0, 0.0], [0.2, 0.2]], np.float32)
+    reach = np.exp(log_reach(share, np.array([2, 0]), 4))
+    np.testing.assert_allclose(reach[0], [0.1, 0, 0.9, 0], atol=1e-5)
+    np.testing.assert_allclose(reach[1], 0.25, atol=1e-5)
+    np.testing.assert_allclose(reach[2], [0.35, 0.15, 0.35, 0.15], atol=1e-5)
 
 
 def test_the_usual_area_of_a_class_is_the_median_of_its_objects():
-    marks = [[Mark("click", name, 1, 0) for name in (0, 1, 1)], [Mark("click", 1, 1, 0)] * 3]
-    areas = [np.array([9.0, 1.0, 2.0]), np.array([3.0, 0.0, 70.0])]  # zero: not reached
-    usual = usual_areas(marks, areas, 3)
-    assert np.isnan(usual[[0, 2]]).all() and usual[1] == 2.5
-
-
-def test_what_no_click_of_a_thing_is_joined_to_is_less_likely_that_thing():
-    prepared, _ = grey_box_on_a_grey_floor()
-    look, pairs = Look.of(prepared), prepared.borders.pairs
-    at = look.center + prepared.grid.origin
-    near, far = ((np.abs(at[:, :2] - place) < 0.35).all(axis=1) for place in (-1.1, 1.1))
-    assert near.sum() > 2 and far.sum() > 2
-    log_belief = np.log(np.tile(np.float32([0.6, 0.3, 0.1]), (len(at), 1)))
-    log_belief[near | far] = np.log(np.float32([0.1, 0.3, 0.6]))
-    marks = [Mark("click", 2, 1, int(np.flatnonzero(near)[0]))]
-    for kind, left in (([False, True, True], 0), ([False, False, False], 2)):
-        found = _without_islands(log_belief, marks, look, pairs, np.array(kind))
-        np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=1e-5)
-        best = found.argmax(axis=1)
-        assert (best[near] == 2).all() and (best[~(near | far)] == 0).all()
-        assert (best[far] == left).all()
-
-
-def test_super_voxels_without_a_border_persuade_each_other_both_ways():
-    prepared, _ = grey_box_on_a_grey_floor()
-    look, pairs = Look.of(prepared), prepared.borders.pairs
-    sure = int(pairs[len(pairs) // 2, 0])
-    touching = np.concatenate([pairs[pairs[:, 0] == sure, 1], pairs[pairs[:, 1] == sure, 0]])
-    assert (touching > sure).any() and (touching < sure).any()
-    log_reach = np.zeros((len(look.center), 2), np.float32)
-    log_reach[sure] = 0, -20
-    alike = _symmetric(pairs, np.full(len(pairs), 3.0), look)
-    found = _with_colours(log_reach, np.array([True, True]), look, alike)
-    assert (found[touching, 0] > found[touching, 1] + 1).all()
+    names = [np.array([0, 1, 1]), np.array([1, 1, 1])]
+    areas = [np.array([9.0, 1.0, 2.0]), np.array([3.0, 0.5, 70.0])]
+    usual = usual_areas(names, areas, 3)
+    assert np.isnan(usual[[0, 2]]).all() and usual[1] == 2
 
 
 def test_the_smallest_of_clouds_is_reached():
@@ -155,5 +71,107 @@ def test_the_smallest_of_clouds_is_reached():
         xyz = np.arange(3 * count, dtype=np.float32).reshape(-1, 3)
         prepared = preprocess(Cloud(xyz), Preprocessing(voxel_size=0.05), np.array([0.0, 0, 1]))
         scene = TrainingScene("s", prepared, (), (), (Mark("click", 1, 1, 0),))
-        reach = click_reach(scene, np.array([False, True]))
-        assert np.isfinite(reach).all() and reach[0].argmax() == 1
+        reach = click_reach(scene, THING[:2], SHIPPED)
+        np.testing.assert_allclose(np.exp(reach).sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_place_that_a_person_excludes_is_no_click():
+    prepared, sensors = grey_box_on_a_grey_floor()
+    marks = (click(prepared, (1.2, 1.2, 0.0), 0), click(prepared, (0.0, 0.0, 0.6), 1))
+    scene = TrainingScene("s", prepared, (), (), marks, sensors)
+    excluded = replace(scene, marks=(*marks, Mark("exclude", 2, 3, 5)))
+    np.testing.assert_array_equal(
+        click_reach(scene, THING, SHIPPED), click_reach(excluded, THING, SHIPPED)
+    )
+
+
+def test_large_scenes_are_looked_at_in_blocks(monkeypatch, tmp_path):
+    site = make_small_site(tmp_path / "site", train=1, val=0)
+    loaded = load_scene(site.scenes()[0], preprocessing(site))
+    whole = click_reach(loaded, THING, SHIPPED)
+    monkeypatch.setattr(model, "PAIRS_AT_ONCE", 100)
+    np.testing.assert_allclose(click_reach(loaded, THING, SHIPPED), whole, atol=1e-3)
+
+
+def stored(site: Site, folder: Path) -> SceneStore:
+    folder.mkdir()
+    names = [scene.name for scene in site.scenes()]
+    store = SceneStore(folder, names, preprocessing(site))
+    for row, scene in enumerate(site.scenes()):
+        loaded = load_scene(scene, preprocessing(site))
+        store.write_scene(row, loaded, touching(loaded.prepared))
+    return store
+
+
+def test_few_clicks_reach_by_hand(tmp_path):
+    store = stored(make_small_site(tmp_path / "site", train=1, val=0), tmp_path / "store")
+    reach_every_scene(store, range(1), THING, SHIPPED, lambda: None)
+    found = store.read(0, "reach")["reach"]
+    np.testing.assert_array_equal(found, reach_by_hand(store.scene(0), THING))
+
+
+def test_what_is_usual_is_known_from_all_scenes(tmp_path, monkeypatch):
+    monkeypatch.setattr(every_scene, "FEWEST_CLICKS", 1)
+    site = make_small_site(tmp_path / "site", train=3, val=1)  # nobody clicked the last one
+    store = stored(site, tmp_path / "store")
+    looks: list[int] = []
+    reach_every_scene(store, range(4), THING, SHIPPED, lambda: looks.append(1))
+    assert len(looks) == 4 * model.LOOKS
+    together = [store.read(row, "reach")["reach"] for row in range(4)]
+    alone = [click_reach(store.scene(row), THING, SHIPPED) for row in range(3)]
+    np.testing.assert_array_equal(together[3], nothing_reached(len(together[3]), 3))
+    assert any(np.abs(together[row] - alone[row]).max() > 1e-3 for row in range(3))
+    one = stored(make_small_site(tmp_path / "one", train=1, val=0), tmp_path / "one-store")
+    reach_every_scene(one, range(1), THING, SHIPPED, lambda: None)
+    np.testing.assert_array_equal(one.read(0, "reach")["reach"], alone[0])
+
+
+def test_without_a_model_clicks_reach_nothing(tmp_path):
+    store = stored(make_small_site(tmp_path / "site", train=1, val=0), tmp_path / "store")
+    reach_every_scene(store, range(1), THING, None, lambda: None)
+    reach = store.read(0, "reach")["reach"]
+    np.testing.assert_array_equal(reach, nothing_reached(len(reach), 3))
+
+
+@pytest.fixture
+def short_fit(monkeypatch):
+    for name, steps in (("PAIR_STEPS", 200), ("LOOK_STEPS", 200)):
+        monkeypatch.setattr(f"offline_training.reach.fit.{name}", steps)
+
+
+def test_reach_is_learnt_from_truth_and_the_same_from_the_same(tmp_path, short_fit):
+    site = make_small_site(tmp_path / "site", train=4, val=0)
+    known = []
+    for scene in site.scenes():
+        loaded = load_scene(scene, preprocessing(site))
+        known.append(true_scene(loaded, voxel_truth(scene, loaded.prepared), THING))
+    learnt = fit_reach([known[:3]], 0, lambda steps: steps)
+    again = fit_reach([known[:3]], 0, lambda steps: steps)
+    fresh = ReachModel().eval()
+    right = {}
+    for name, each in (("learnt", learnt), ("again", again), ("fresh", fresh)):
+        reach = click_reach(known[3].scene, THING, each)
+        key_of_class = [known[3].clicked[row] for row in range(len(known[3].clicked))]
+        class_of_key = {
+            key: mark.class_id for key, mark in zip(key_of_class, known[3].scene.marks, strict=True)
+        }
+        truth = np.array([class_of_key.get(key, -1) for key in known[3].key])
+        right[name] = (reach.argmax(axis=1) == truth)[truth >= 0].mean()
+    assert right["learnt"] == right["again"]
+    assert right["learnt"] > 0.85 and right["learnt"] > right["fresh"] + 0.2
+
+
+def test_a_click_means_the_object_that_it_names():
+    prepared, _ = grey_box_on_a_grey_floor()
+    voxels = len(prepared.xyz)
+    height = prepared.xyz[:, 2] + prepared.grid.origin[2]
+    semantic = np.where(height > 0.1, 1, 0).astype(np.int32)
+    semantic[: voxels // 50] = -1
+    truth = VoxelTruth(semantic, np.where(semantic == 1, 7, 0).astype(np.int32))
+    marks = (Mark("click", 1, 7, 0), Mark("click", 0, 0, 1), Mark("exclude", 2, 0, 2))
+    known = true_scene(TrainingScene("s", prepared, (), (), marks), truth, THING)
+    top = known.key[prepared.supervoxel[(height > 0.5) & (semantic == 1)]]
+    floor = known.key[prepared.supervoxel[(height < 0.03) & (semantic == 0)]]
+    assert (top == known.clicked[0]).mean() > 0.95
+    assert (floor == known.clicked[1]).mean() > 0.9
+    assert len(known.clicked) == 2 and known.clicked[0] != known.clicked[1]
