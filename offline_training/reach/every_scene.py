@@ -16,9 +16,8 @@ from offline_training.scenes import TrainingScene
 
 F64 = NDArray[np.float64]
 
-FEWEST_CLICKS = (
-    9  # of a scene, from which the model shares it: no scene that it learnt from has less
-)
+# Of a scene, from which the model shares it: hardly one that it learnt from has fewer.
+FEWEST_CLICKS = 9
 
 
 def reach_every_scene(
