@@ -153,7 +153,7 @@ def test_a_bundle_carries_the_temperature_and_evaluation_says_what_it_changed(
     path = trained_site.path / "rounds" / "01" / "metrics.json"
     before = path.read_bytes()
     try:
-        hotter = {"confidence": {"temperature": 3.0}}
+        hotter = {"confidence": {"temperature": 30.0}}
         path.write_text(json.dumps(json.loads(before) | hotter))
         hot = export_bundle(trained_site, tmp_path / "hot").path
     finally:
@@ -167,5 +167,5 @@ def test_a_bundle_carries_the_temperature_and_evaluation_says_what_it_changed(
     lone = (warm.instance == 0) & (cool.instance == 0)
     np.testing.assert_array_equal(warm.class_id[lone], cool.class_id[lone])
     scores = evaluate_bundle(hot, trained_site, [scene], Progress(disable=True))
-    assert scores["temperature"] == 3
+    assert scores["temperature"] == 30
     assert 0 <= scores["ece_uncalibrated"] < scores["ece"] <= 1
