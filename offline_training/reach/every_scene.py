@@ -86,14 +86,10 @@ def _reach_by_hand(
     the things of each class are."""
     ample = None
     if look:
-        ample = ample_areas(scene.marks, store.read(row, "grown")["area"], usual)
+        ample = ample_areas(scene.marks, store.read(row, "areas")["area"], usual)
         if not np.isfinite(ample).any():
             return
     reach = reach_by_hand(scene, thing, ample)
-    grown = object_areas(scene, reach)
+    names = np.array([mark.class_id for mark in scene.marks], np.int64)
     store.write(row, "reach", {"reach": reach})
-    store.write(row, "grown", {"area": grown})
-    said = [mark_row for mark_row, mark in enumerate(scene.marks) if mark.kind != "exclude"]
-    names = np.array([scene.marks[mark_row].class_id for mark_row in said], np.int64)
-    reached = grown[said] > 0
-    store.write(row, "areas", {"name": names[reached], "area": grown[said][reached]})
+    store.write(row, "areas", {"name": names, "area": object_areas(scene, reach)})

@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from offline_training.reach.behind import surfaces_behind
 from offline_training.reach.clicked import ClickedScene
-from offline_training.reach.model import LOOKS, ReachModel, Scorer, describe, with_nobody
-from offline_training.reach.pairs import describe_pairs
+from offline_training.reach.model import (
+    LOOKS,
+    ReachModel,
+    Scorer,
+    describe,
+    look_at_pairs,
+    with_nobody,
+)
 from offline_training.reach.shares import Shares, usual_areas
 from offline_training.scenes import TrainingScene, VoxelTruth, majority
-from otoc_ros.core.look import Look
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -107,10 +111,8 @@ def _fit_together(
 ) -> None:
     features, same = [], []
     for each in scenes:
-        prepared = each.scene.prepared
-        look = Look.of(prepared, each.scene.sensors)
-        found = describe_pairs(prepared, look, surfaces_behind(prepared, look))
-        keys = each.key[prepared.borders.pairs]
+        _, _, found = look_at_pairs(each.scene)
+        keys = each.key[each.scene.prepared.borders.pairs]
         known = (keys >= 0).all(axis=1)
         features.append(found[known])
         same.append(keys[known, 0] == keys[known, 1])

@@ -83,10 +83,9 @@ class ReachModel(nn.Module):
             thing: bool [C].
         """
         marks = [mark for mark in scene.marks if mark.kind != "exclude"]
-        look = Look.of(scene.prepared, scene.sensors)
-        behind = surfaces_behind(scene.prepared, look)
-        pairs = torch.from_numpy(describe_pairs(scene.prepared, look, behind))
-        together = functional.logsigmoid(self.together(pairs)).double().numpy()
+        look, behind, pairs = look_at_pairs(scene)
+        score = self.together(torch.from_numpy(pairs))
+        together = functional.logsigmoid(score).double().numpy()
         return ClickedScene.of(scene.prepared, look, behind, together, marks, thing)
 
     @torch.no_grad()
@@ -102,6 +101,14 @@ class ReachModel(nn.Module):
             score = self.looks[look](torch.from_numpy(describe(scene, before, rows)))
             share[rows] = with_nobody(score).softmax(dim=1)[:, :-1].numpy()
         return share
+
+
+def look_at_pairs(scene: TrainingScene) -> tuple[Look, F32, F32]:
+    """How super-voxels look, what lies behind them, float32 [M], and the features of those that
+    touch, float32 [E, PAIR_FEATURES]."""
+    look = Look.of(scene.prepared, scene.sensors)
+    behind = surfaces_behind(scene.prepared, look)
+    return look, behind, describe_pairs(scene.prepared, look, behind)
 
 
 def describe(scene: ClickedScene, before: Shares | None, rows: slice) -> F32:

@@ -99,13 +99,15 @@ def usual_areas(names: Sequence[NDArray[np.int64]], areas: Sequence[F64], classe
     """Median area of the objects of each class: float64 [C], m², NaN of classes with few.
 
     Args:
-        names: int64 [J] of each scene, classes of its clicks; areas: float64 [J] of each scene.
+        names: int64 [J] of each scene, classes of its clicks; areas: float64 [J] of each scene,
+            zero of what was not reached, which does not count.
     """
     name, area = np.concatenate([*names, []]), np.concatenate([*areas, []])
     usual = np.full(classes, np.nan)
-    for each in np.unique(name).astype(int):
-        if (name == each).sum() >= FEW:
-            usual[each] = np.median(area[name == each])
+    for each in np.unique(name[area > 0]).astype(int):
+        known = area[(name == each) & (area > 0)]
+        if len(known) >= FEW:
+            usual[each] = np.median(known)
     return usual
 
 
