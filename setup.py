@@ -77,6 +77,7 @@ setup(
             "embreex",
             "pillow>=10.1",
             "matplotlib>=3.7",
+            "scikit-learn>=1.3",
         ],
         "label": ["viser>=1.1"],
         # Odometry, pictures, LAS, LAZ and E57 of `otoc import`.

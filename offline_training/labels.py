@@ -11,7 +11,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from offline_training.samples import Targets
-from offline_training.scenes import Mark, TrainingScene, VoxelTruth
+from offline_training.scenes import DOUBTED, Mark, TrainingScene, VoxelTruth
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.supervoxels import pool
 
@@ -38,10 +38,11 @@ class SceneLabels:
 
 
 def clicked_labels(marks: Sequence[Mark], count: int) -> SceneLabels:
-    """What a person said. Of two clicks on one super-voxel the later one holds."""
+    """What a person said, without what is doubted. Of two clicks on one super-voxel the later one
+    holds."""
     label = np.full(count, -1, np.int32)
     for mark in marks:
-        if mark.kind != "exclude":
+        if mark.kind not in ("exclude", DOUBTED):
             label[mark.supervoxel] = mark.class_id
     said = label >= 0
     return SceneLabels(label, said.astype(np.int8) * PERSON, said.astype(np.float32))
@@ -121,6 +122,25 @@ def grow_objects(scene: TrainingScene, label: I32, graph: csr_matrix) -> I32:
     return owner
 
 
+def shared_objects(scene: TrainingScene, label: I32, share: F32) -> I32:
+    """Each clicked object over the super-voxels of its class that are its more than another's.
+
+    Args:
+        label: int32 [M], class of each super-voxel, -1 = unknown.
+        share: float32 [M, J], of the J clicks as the reach model shares the scene among them.
+
+    Returns:
+        int32 [M]: row of the mark whose object a super-voxel belongs to, -1 = nobody's.
+    """
+    rows = np.array([row for row, mark in enumerate(scene.marks) if mark.kind != "exclude"])
+    name = np.array([scene.marks[row].class_id for row in rows])
+    label = label.copy()
+    label[[scene.marks[row].supervoxel for row in rows]] = name
+    own = np.where(name == label[:, None], share, 0)
+    owner = rows[own.argmax(axis=1)]
+    return np.where(own.max(axis=1) > 0, owner, -1).astype(np.int32)
+
+
 def clicked_targets(
     scene: TrainingScene, labels: SceneLabels, owner: I32, thing: NDArray[np.bool_]
 ) -> Targets:
@@ -129,7 +149,8 @@ def clicked_targets(
     Labels count alike, however sure they are: what is hard to tell is what networks have to see.
 
     Args:
-        owner: int32 [M] from `grow_objects`; marks of one object number are one object.
+        owner: int32 [M] from `shared_objects` or `grow_objects`; marks of one object number are
+            one object.
         thing: bool [C].
     """
     groups, xyz = scene.prepared.supervoxel, scene.prepared.xyz

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from offline_training.labels import SceneLabels
+from offline_training.reach import Doubt
 from offline_training.settings import TrainingSettings
 from otoc_ros.core.confidence import ConfidenceSettings
 from otoc_ros.core.errors import InputError
 from otoc_ros.core.preprocess import Preprocessing
 from otoc_ros.site.files import atomic_write
+from otoc_ros.site.scene import Scene
 from otoc_ros.site.site import Site
 
 _PARTS = ("label", "provenance", "confidence")
@@ -87,6 +89,34 @@ def training_settings(site: Site) -> TrainingSettings:
         raise InputError(f"site {site.path} was not trained yet; run `otoc train`") from error
     except (OSError, ValidationError) as error:
         raise InputError(f"{path} cannot be used; run `otoc train` again") from error
+
+
+def save_doubts(site: Site, scenes: Sequence[Scene], doubted: Sequence[Doubt]) -> None:
+    """Write the clicks that look wrong to SITE/rounds/doubted_clicks.json, for a person to see.
+
+    Args:
+        scenes: that the rows of doubts are of.
+    """
+    names = [known.name for known in site.config.classes]
+    rows = []
+    for doubt in doubted:
+        scene = scenes[doubt.scene]
+        click = [click for click in scene.clicks() if click.position][doubt.mark]
+        rows.append(
+            {
+                "scene": scene.name,
+                "click": click.id,
+                "position": click.position,
+                "class": names[doubt.said],
+                "looks_like": names[doubt.looks_like],
+                "probability": doubt.probability,
+            }
+        )
+    atomic_write(doubts_path(site), json.dumps(rows, indent=1).encode())
+
+
+def doubts_path(site: Site) -> Path:
+    return site.path / "rounds" / "doubted_clicks.json"
 
 
 def save_labels(

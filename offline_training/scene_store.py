@@ -13,11 +13,11 @@ from scipy.sparse import csr_matrix
 
 from offline_training.mapped import Arrays, map_arrays, write_arrays
 from offline_training.one_by_one import OneByOne
-from offline_training.scenes import Mark, TrainingCloud, TrainingScene
+from offline_training.scenes import DOUBTED, Mark, TrainingCloud, TrainingScene
 from otoc_ros.core.preprocess import Prepared, Preprocessing
 from otoc_ros.core.voxels import VoxelGrid
 
-KINDS = ("click", "accept", "exclude")
+KINDS = ("click", "accept", "exclude", DOUBTED)
 _CLOUD = ("xyz", "rgb", "normal", "height", "voxel")
 _GRID = ("coords", "voxel_of_point", "points_per_voxel", "origin")
 _PREPARED = (
@@ -47,12 +47,8 @@ class SceneStore:
     def write_scene(self, row: int, scene: TrainingScene, graph: csr_matrix) -> None:
         """Keep a scene and the graph of its touching super-voxels."""
         prepared = scene.prepared
-        marks = [
-            (KINDS.index(mark.kind), mark.class_id, mark.object, mark.supervoxel)
-            for mark in scene.marks
-        ]
+        self.write_marks(row, scene.marks)
         arrays: Arrays = {
-            "marks": np.array(marks, np.int64).reshape(-1, 4),
             "sensors": scene.sensors,
             "n_supervoxels": np.array(prepared.n_supervoxels),
             **_named("prepared", prepared, _PREPARED),
@@ -64,6 +60,13 @@ class SceneStore:
             for number, cloud in enumerate(clouds):
                 self._write_cloud(row, f"{kind}{number}", cloud)
         self.write(row, "scene", arrays)
+
+    def write_marks(self, row: int, marks: Sequence[Mark]) -> None:
+        """Keep a scene's marks, in place of those that it had."""
+        rows = [
+            (KINDS.index(mark.kind), mark.class_id, mark.object, mark.supervoxel) for mark in marks
+        ]
+        self.write(row, "marks", {"marks": np.array(rows, np.int64).reshape(-1, 4)})
 
     def scene(self, row: int) -> TrainingScene:
         arrays = self.read(row, "scene")
@@ -79,7 +82,8 @@ class SceneStore:
             OneByOne(int(arrays[f"{kind}s"]), partial(self._cloud, row, kind))
             for kind in ("part", "view")
         )
-        marks = tuple(Mark(KINDS[kind], *rest) for kind, *rest in arrays["marks"].tolist())
+        rows = self.read(row, "marks")["marks"].tolist()
+        marks = tuple(Mark(KINDS[kind], *rest) for kind, *rest in rows)
         return TrainingScene(self.names[row], prepared, parts, views, marks, arrays["sensors"])
 
     def _write_cloud(self, row: int, kind: str, cloud: TrainingCloud) -> None:

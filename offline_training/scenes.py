@@ -25,6 +25,7 @@ I32 = NDArray[np.int32]
 THINNING = 0.4  # voxels between the points that training keeps
 SNAP = 0.25  # metres; a click farther from every point means nothing
 MOST_VOXELS = 500_000  # of a part of a scan, from which crops are drawn; a room at 2 cm is one
+DOUBTED = "doubted"  # kind of a click whose object looks like another class
 OVERLAP = 32  # voxels around a part that it shares with others
 
 
@@ -53,8 +54,8 @@ class TrainingCloud:
 class Mark:
     """A click on the scene's super-voxels."""
 
-    kind: str  # click, accept or exclude
-    class_id: int
+    kind: str  # click, accept, exclude or DOUBTED
+    class_id: int  # of a doubted click what its object looks like
     object: int
     supervoxel: int
 

@@ -35,6 +35,7 @@ from offline_training.labels import (
     clicked_labels,
     clicked_targets,
     grow_objects,
+    shared_objects,
     true_targets,
     with_pseudo_labels,
     without_labels,
@@ -53,6 +54,7 @@ from offline_training.rounds import (
     preprocessing,
     round_folder,
     round_metrics,
+    save_doubts,
     save_labels,
     training_settings,
 )
@@ -154,16 +156,21 @@ class _Trainer:
         parallel.wait()
         self.scenes = OneByOne(len(names), self.store.scene)
         self.reach = OneByOne(len(names), lambda row: self.store.read(row, "reach")["reach"])
-        model = ReachModel.shipped() if settings.reach else None
+        reaches = settings.reach and settings.labels == "clicks"
+        model = ReachModel.shipped() if reaches else None
         task = progress.add_task("reach", total=len(names) * (LOOKS if model else 1))
-        reach_every_scene(
+        doubted = reach_every_scene(
             self.store,
             self._mine(),
             self.thing,
             model,
             lambda: progress.advance(task, parallel.count()),
         )
-        self.clicked = [SceneLabels(**self.store.read(row, "clicked")) for row in range(len(names))]
+        if parallel.rank() == 0:
+            save_doubts(site, on_disk, doubted)
+        self.clicked = [
+            clicked_labels(scene.marks, scene.prepared.n_supervoxels) for scene in self.scenes
+        ]
         self.held_out = held_out_marks([scene.marks for scene in self.scenes])
         if settings.labels == "clicks" and not any((c.label >= 0).any() for c in self.clicked):
             raise InputError(
@@ -178,8 +185,6 @@ class _Trainer:
     def _prepare(self, row: int, scene: Scene) -> None:
         loaded = load_scene(scene, self.preprocessing)
         graph = touching(loaded.prepared)
-        clicked = clicked_labels(loaded.marks, loaded.prepared.n_supervoxels)
-        self.store.write(row, "clicked", vars(clicked))
         if self.settings.labels == "full":
             truth = voxel_truth(scene, loaded.prepared)
             targets = true_targets(loaded.prepared, truth, self.thing)
@@ -253,7 +258,11 @@ class _Trainer:
             if self.settings.labels == "full":
                 targets = Targets(**self.store.read(row, "truth"))
                 label = majority(targets.label, groups, scene.prepared.n_supervoxels)
-            owner = grow_objects(scene, label, self.store.graph(row))
+            share = self.store.read(row, "share")["share"]
+            if share.shape[1]:
+                owner = shared_objects(scene, label, share)
+            else:
+                owner = grow_objects(scene, label, self.store.graph(row))
             if self.settings.labels != "full":
                 targets = clicked_targets(scene, labels[row], owner, self.thing)
             hidden = np.isin(owner, held_out[row])

@@ -19,7 +19,7 @@ from otoc_ros.site.simulate import SECONDS_PER_CLICK, scene_rng, simulate_clicks
 from otoc_ros.site.site import Site
 
 QUICK = {"train": 8, "val": 6}
-FULL = {"train": 20, "val": 20}
+FULL = {"train": 60, "val": 60}
 QUICK_STEPS = 120  # a round, of 3
 
 

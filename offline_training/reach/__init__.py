@@ -10,5 +10,6 @@ from __future__ import annotations
 
 from offline_training.reach.every_scene import reach_every_scene
 from offline_training.reach.model import LOOKS, ReachModel
+from offline_training.reach.naming import Doubt
 
-__all__ = ["LOOKS", "ReachModel", "reach_every_scene"]
+__all__ = ["LOOKS", "Doubt", "ReachModel", "reach_every_scene"]

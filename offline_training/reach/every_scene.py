@@ -10,9 +10,17 @@ from numpy.typing import NDArray
 from offline_training import parallel
 from offline_training.reach.by_hand import ample_areas, object_areas, reach_by_hand
 from offline_training.reach.model import LOOKS, ReachModel
+from offline_training.reach.naming import (
+    CLICKS_A_CLASS,
+    Doubt,
+    believed_names,
+    describe_objects,
+    doubts,
+    renamed,
+)
 from offline_training.reach.shares import Shares, log_reach, nothing_reached, usual_areas
 from offline_training.scene_store import SceneStore
-from offline_training.scenes import TrainingScene
+from offline_training.scenes import Mark, TrainingScene
 
 F64 = NDArray[np.float64]
 
@@ -26,8 +34,11 @@ def reach_every_scene(
     thing: NDArray[np.bool_],
     model: ReachModel | None,
     advance: Callable[[], object],
-) -> None:
-    """Leave each scene's "reach", float32 [M, C], in the store.
+) -> list[Doubt]:
+    """Leave each scene's "reach", float32 [M, C], in the store, and its "share", float32 [M, J], of
+    the clicks; J is 0 where the model shared nothing.
+
+    Marks that look wrong become doubted ones there, which name what their object looks like.
 
     Args:
         store: holds all scenes; several processes may share it.
@@ -35,7 +46,11 @@ def reach_every_scene(
         thing: bool [C].
         model: None where clicks tell of their own super-voxel alone.
         advance: told after each look at a scene of this process.
+
+    Returns:
+        the clicks of all scenes that look wrong.
     """
+    doubted = name_every_object(store, rows, thing, model) if model else []
     usual: F64 = np.full(len(thing), np.nan)
     for look in range(LOOKS if model else 1):
         for row in rows:
@@ -46,6 +61,49 @@ def reach_every_scene(
         names, areas = [each["name"] for each in found], [each["area"] for each in found]
         usual = usual_areas(names, areas, len(thing))
         parallel.wait()
+    return doubted
+
+
+def name_every_object(
+    store: SceneStore, rows: Sequence[int], thing: NDArray[np.bool_], model: ReachModel
+) -> list[Doubt]:
+    """Leave what each click's object is, "named" float64 [J, C], of each scene that the model
+    shares, and doubt the clicks that look wrong, but none that a person accepted and none of a site
+    with few clicks.
+
+    Arguments and result as of `reach_every_scene`.
+    """
+    said = [_said(store.scene(row)) for row in range(len(store.names))]
+    shared = [row for row, marks in enumerate(said) if len(marks) >= FEWEST_CLICKS]
+    name = np.array([mark.class_id for row in shared for mark in said[row]], np.int64)
+    enough = len(name) > 0 and len(name) >= CLICKS_A_CLASS * len(np.unique(name))
+    mine = [row for row in shared if row in rows]
+    for row in mine if enough else ():
+        clicked = model.clicked(store.scene(row), thing)
+        store.write(row, "objects", {"features": describe_objects(clicked, model)})
+    parallel.wait()
+    named = np.eye(len(thing))[name]
+    if enough:
+        features = np.concatenate([store.read(row, "objects")["features"] for row in shared])
+        open_to_doubt = np.array([mark.kind == "click" for row in shared for mark in said[row]])
+        believed = believed_names(features, name, len(thing))
+        named[open_to_doubt] = believed[open_to_doubt]
+    doubted, begin = [], 0
+    for row in shared:
+        own = named[begin : begin + len(said[row])]
+        begin += len(own)
+        marks = store.scene(row).marks
+        of_scene = doubts(row, marks, own)
+        doubted += of_scene
+        if row in rows:
+            store.write(row, "named", {"named": own})
+            store.write_marks(row, renamed(marks, of_scene))
+    parallel.wait()
+    return doubted
+
+
+def _said(scene: TrainingScene) -> list[Mark]:
+    return [mark for mark in scene.marks if mark.kind != "exclude"]
 
 
 def _look_at_scene(
@@ -57,10 +115,11 @@ def _look_at_scene(
     look: int,
 ) -> None:
     scene = store.scene(row)
-    names = np.array([mark.class_id for mark in scene.marks if mark.kind != "exclude"], np.int64)
+    names = np.array([mark.class_id for mark in _said(scene)], np.int64)
     if model is None or len(names) == 0:
         nothing = nothing_reached(scene.prepared.n_supervoxels, len(thing))
         store.write(row, "reach", {"reach": nothing})
+        store.write(row, "share", {"share": nothing[:, :0]})
         store.write(row, "areas", {"name": names[:0], "area": np.empty(0)})
     elif len(names) < FEWEST_CLICKS:
         if look < 2:
@@ -70,7 +129,7 @@ def _look_at_scene(
         before = Shares(clicked, store.read(row, "share")["share"], usual) if look else None
         share = model.share(clicked, before, look)
         store.write(row, "share", {"share": share})
-        store.write(row, "reach", {"reach": log_reach(share, clicked.name, len(thing))})
+        store.write(row, "reach", {"reach": log_reach(share, store.read(row, "named")["named"])})
         store.write(row, "areas", {"name": clicked.name, "area": clicked.look.area @ share})
 
 
@@ -92,4 +151,5 @@ def _reach_by_hand(
     reach = reach_by_hand(scene, thing, ample)
     names = np.array([mark.class_id for mark in scene.marks], np.int64)
     store.write(row, "reach", {"reach": reach})
+    store.write(row, "share", {"share": reach[:, :0]})
     store.write(row, "areas", {"name": names, "area": object_areas(scene, reach)})

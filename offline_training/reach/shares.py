@@ -111,15 +111,16 @@ def usual_areas(names: Sequence[NDArray[np.int64]], areas: Sequence[F64], classe
     return usual
 
 
-def log_reach(share: F32, name: NDArray[np.int64], classes: int) -> F32:
+def log_reach(share: F32, named: F64) -> F32:
     """Log-probabilities of the classes, float32 [M, C], from shares of clicks; what is nobody's
     may be of any class.
 
     Args:
-        share: float32 [M, J]; name: int64 [J], class of each click.
+        share: float32 [M, J]; named: float64 [J, C], probability of each class that a click's
+            object is of it.
     """
     nobody = np.maximum(1 - share.sum(axis=1, keepdims=True), 0)
-    whole = class_shares(share, name, classes) + nobody / classes + FLOOR
+    whole = share @ named + nobody / named.shape[1] + FLOOR
     return log_softmax(np.log(whole).astype(np.float32))
 
 

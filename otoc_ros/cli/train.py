@@ -199,6 +199,31 @@ def _show_rounds(site: Path) -> None:
         )
     out.print(table)
     out.print(f"curves: {path.parent / 'curves.png'}")
+    _show_doubts(site / "rounds" / "doubted_clicks.json")
+
+
+def _show_doubts(path: Path) -> None:
+    """Clicks that look wrong: they were not believed, but nobody took them back."""
+    from rich.table import Table
+
+    doubted = json.loads(path.read_bytes())
+    if not doubted:
+        return
+    table = Table("scene", "place", "clicked as", "looks like", "probability")
+    for click in doubted:
+        place = ", ".join(f"{part:.2f}" for part in click["position"])
+        table.add_row(
+            click["scene"],
+            place,
+            click["class"],
+            click["looks_like"],
+            f"{click['probability']:.2f}",
+        )
+    out.print(table)
+    out.print(
+        f"{len(doubted)} clicks look wrong and were not believed; withdraw them in `otoc label`, "
+        f"or click the object once more to insist: {path}"
+    )
 
 
 def _show_scores(result: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from offline_training.labels import (
     class_thresholds,
     clicked_labels,
     grow_objects,
+    shared_objects,
     with_pseudo_labels,
 )
 from offline_training.scenes import Mark, TrainingScene, majority
@@ -58,6 +59,22 @@ def test_objects_grow_over_touching_super_voxels_of_their_class_from_the_nearest
     assert grow_objects(scene, label, graph).tolist() == [0, 0, 0, 1, 1, -1, -1]
     nobody = TrainingScene("s", None, (), (), ())
     assert (grow_objects(nobody, label, graph) == -1).all()
+
+
+def test_shares_tell_touching_objects_of_a_class_apart_and_a_label_picks_among_them():
+    chair, table = 0, 1
+    label = np.array([chair, chair, chair, table, chair, table, -1], np.int32)
+    share = np.array(
+        [[1, 0, 0], [0.6, 0.4, 0], [0.2, 0.8, 0], [0, 0.6, 0.4], [0, 0, 1], [1, 0, 0], [1, 0, 0]],
+        np.float32,
+    )
+    clicks = marks(
+        ("click", chair, 1, 0), ("exclude", table, 0, 1), ("click", chair, 2, 2),
+        ("click", table, 3, 3),
+    )  # fmt: skip
+    scene = TrainingScene("s", None, (), (), clicks)
+    # No chair has a part of 4, and no table of 5.
+    assert shared_objects(scene, label, share).tolist() == [0, 0, 2, 3, -1, -1, -1]
 
 
 def test_majority():

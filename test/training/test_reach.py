@@ -29,7 +29,7 @@ def click_reach(scene: TrainingScene, thing: np.ndarray, model: ReachModel) -> n
     for look in range(1, LOOKS):
         usual = usual_areas([clicked.name], [clicked.look.area @ share], len(thing))
         share = model.share(clicked, Shares(clicked, share, usual), look)
-    return log_reach(share, clicked.name, len(thing))
+    return log_reach(share, np.eye(len(thing))[clicked.name])
 
 
 def test_clicks_alone_reach_most_of_their_objects(tmp_path):
@@ -53,7 +53,7 @@ def click(prepared: Prepared, place: tuple[float, float, float], name: int) -> M
 
 def test_what_is_nobodys_may_be_of_any_class():
     share = np.array([[0.9, 0.1], [0.0, 0.0], [0.2, 0.2]], np.float32)
-    reach = np.exp(log_reach(share, np.array([2, 0]), 4))
+    reach = np.exp(log_reach(share, np.eye(4)[[2, 0]]))
     np.testing.assert_allclose(reach[0], [0.1, 0, 0.9, 0], atol=1e-5)
     np.testing.assert_allclose(reach[1], 0.25, atol=1e-5)
     np.testing.assert_allclose(reach[2], [0.35, 0.15, 0.35, 0.15], atol=1e-5)
