@@ -141,28 +141,33 @@ def shared_objects(scene: TrainingScene, label: I32, share: F32) -> I32:
     return np.where(own.max(axis=1) > 0, owner, -1).astype(np.int32)
 
 
-def clicked_targets(
-    scene: TrainingScene, labels: SceneLabels, owner: I32, thing: NDArray[np.bool_]
-) -> Targets:
-    """What the scene's voxels are taught from labelled super-voxels and grown objects.
+def object_numbers(scene: TrainingScene, owner: I32, thing: NDArray[np.bool_]) -> I32:
+    """Number of the object that each super-voxel belongs to, 0 where it is none's: int32 [M].
+
+    Args:
+        owner: int32 [M] from `shared_objects` or `grow_objects`; marks of one object number are
+            one object, and one that names none is an object of its own.
+        thing: bool [C].
+    """
+    number = np.array([mark.object for mark in scene.marks] + [0], np.int32)
+    kind = np.array([thing[mark.class_id] for mark in scene.marks] + [False])
+    own = np.where(number > 0, number, number.max() + 1 + np.arange(len(number)))
+    object_of_mark = np.where(kind, own, 0).astype(np.int32)
+    return np.asarray(object_of_mark[owner], np.int32)  # owner -1 picks the last entry, 0
+
+
+def clicked_targets(scene: TrainingScene, labels: SceneLabels, numbers: I32) -> Targets:
+    """What the scene's voxels are taught from labelled super-voxels and their objects.
 
     Labels count alike, however sure they are: what is hard to tell is what networks have to see.
 
     Args:
-        owner: int32 [M] from `shared_objects` or `grow_objects`; marks of one object number are
-            one object.
-        thing: bool [C].
+        numbers: int32 [M] from `object_numbers`.
     """
-    groups, xyz = scene.prepared.supervoxel, scene.prepared.xyz
-    number = np.array([mark.object for mark in scene.marks] + [0], np.int32)
-    kind = np.array([thing[mark.class_id] for mark in scene.marks] + [False])
-    # A thing's object number, or a number of its own for a click that names no object.
-    own = np.where(number > 0, number, number.max() + 1 + np.arange(len(number)))
-    object_of_mark = np.where(kind, own, 0)
-    instance = object_of_mark[owner][groups]  # owner -1 picks the last entry, 0
+    groups = scene.prepared.supervoxel
     label = labels.label[groups]
     known = (label >= 0).astype(np.float32)
-    return Targets(label, known, _centers(xyz, instance.astype(np.int32)))
+    return Targets(label, known, _centers(scene.prepared.xyz, numbers[groups]))
 
 
 def without_labels(targets: Targets, hidden: NDArray[np.bool_]) -> Targets:

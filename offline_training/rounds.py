@@ -123,17 +123,19 @@ def save_labels(
     path: Path,
     scenes: Sequence[str],
     labels: Sequence[SceneLabels],
+    numbers: Sequence[NDArray[np.int32]],
     area: NDArray[np.float64],
 ) -> None:
-    """Write the labels that a round leaves for the next, and the area of each class."""
+    """Write the labels that a round leaves for the next, the objects that they make up, int32 [M]
+    of each scene from `object_numbers`, and the area of each class."""
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
         area=area,
         **{
-            f"{scene}/{part}": getattr(known, part)
-            for scene, known in zip(scenes, labels, strict=True)
-            for part in _PARTS
+            f"{scene}/{part}": values
+            for scene, known, own in zip(scenes, labels, numbers, strict=True)
+            for part, values in {**vars(known), "object": own}.items()
         },
     )
     atomic_write(path, buffer.getvalue())

@@ -35,6 +35,7 @@ from offline_training.labels import (
     clicked_labels,
     clicked_targets,
     grow_objects,
+    object_numbers,
     shared_objects,
     true_targets,
     with_pseudo_labels,
@@ -221,7 +222,11 @@ class _Trainer:
             following = self._choose(number, beliefs)
             save_networks(folder / "networks.safetensors", networks.named())
             areas = _areas(self.scenes, beliefs)
-            save_labels(folder / "labels.npz", self.store.names, following, areas)
+            numbers = [
+                object_numbers(scene, self._owners(row, scene, following[row].label), self.thing)
+                for row, scene in enumerate(self.scenes)
+            ]
+            save_labels(folder / "labels.npz", self.store.names, following, numbers, areas)
             metrics = {
                 "round": number,
                 "seconds": round(time.monotonic() - begin, 1),
@@ -258,18 +263,22 @@ class _Trainer:
             if self.settings.labels == "full":
                 targets = Targets(**self.store.read(row, "truth"))
                 label = majority(targets.label, groups, scene.prepared.n_supervoxels)
-            share = self.store.read(row, "share")["share"]
-            if share.shape[1]:
-                owner = shared_objects(scene, label, share)
-            else:
-                owner = grow_objects(scene, label, self.store.graph(row))
+            owner = self._owners(row, scene, label)
             if self.settings.labels != "full":
-                targets = clicked_targets(scene, labels[row], owner, self.thing)
+                numbers = object_numbers(scene, owner, self.thing)
+                targets = clicked_targets(scene, labels[row], numbers)
             hidden = np.isin(owner, held_out[row])
             taught = np.where(hidden, -1, label)
             self.store.write(row, "taught", {"label": taught})
             self.store.write(row, "targets", vars(without_labels(targets, hidden[groups])))
         parallel.wait()
+
+    def _owners(self, row: int, scene: TrainingScene, label: I32) -> I32:
+        """Mark whose object each super-voxel belongs to, by its label: int32 [M], -1 = nobody's."""
+        share = self.store.read(row, "share")["share"]
+        if share.shape[1]:
+            return shared_objects(scene, label, share)
+        return grow_objects(scene, label, self.store.graph(row))
 
     def _area_before(self, number: int) -> NDArray[np.float64]:
         """Area of each class as it is known before a round."""

@@ -1,8 +1,12 @@
 import numpy as np
 import pytest
 
-from offline_training.clustering_fit import STANDING, GrownObjects, fit_clustering, grown_objects
-from offline_training.scenes import Mark, TrainingScene
+from offline_training.clustering_fit import (
+    STANDING,
+    TaughtObjects,
+    fit_clustering,
+    taught_objects,
+)
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.clustering import ClusteringSettings
 from otoc_ros.core.preprocess import Preprocessing, preprocess
@@ -28,8 +32,8 @@ def standing():
 
 
 def chosen(seen, instance):
-    grown = GrownObjects(np.ones(len(instance), np.int32), instance.astype(np.int32))
-    return fit_clustering([(seen, grown)], THING, ClusteringSettings()).standing_weight
+    taught = TaughtObjects(np.ones(len(instance), np.int32), instance.astype(np.int32))
+    return fit_clustering([(seen, taught)], THING, ClusteringSettings()).standing_weight
 
 
 def test_creases_count_where_they_divide_the_clicked_objects_and_not_where_they_do_not(standing):
@@ -51,19 +55,18 @@ def test_of_settings_as_good_the_one_that_asks_creases_most_wins():
 
 def test_without_objects_nothing_is_chosen(standing):
     seen, high = standing
-    nothing = GrownObjects(np.full(len(high), -1, np.int32), np.zeros(len(high), np.int32))
+    nothing = TaughtObjects(np.full(len(high), -1, np.int32), np.zeros(len(high), np.int32))
     settings = ClusteringSettings(standing_weight=1.5, colour_weight=0.5)
     assert fit_clustering([(seen, nothing)], THING, settings) == settings
 
 
-def test_grown_objects_are_unknown_where_no_click_reaches(standing):
+def test_what_is_no_clicks_object_is_unknown(standing):
     prepared = standing[0].prepared
     label = np.ones(prepared.n_supervoxels, np.int32)
-    mark = Mark("click", 1, 7, int(prepared.supervoxel[0]))
-    grown = grown_objects(TrainingScene("s", prepared, (), (), (mark,)), label, THING)
-    assert set(grown.instance) == {7}  # all of it touches
-    nobody = grown_objects(TrainingScene("s", prepared, (), (), ()), label, THING)
-    assert (nobody.semantic == -1).all()
-    assert (nobody.instance == 0).all()
-    stuff = grown_objects(TrainingScene("s", prepared, (), (), ()), 0 * label, THING)
+    taught = taught_objects(prepared, label, 7 * label, THING)
+    assert set(taught.instance) == {7} and (taught.semantic == 1).all()
+    nobodys = taught_objects(prepared, label, 0 * label, THING)
+    assert (nobodys.semantic == -1).all()
+    assert (nobodys.instance == 0).all()
+    stuff = taught_objects(prepared, 0 * label, 0 * label, THING)
     assert (stuff.semantic == 0).all()

@@ -8,6 +8,7 @@ from offline_training.labels import (
     class_thresholds,
     clicked_labels,
     grow_objects,
+    object_numbers,
     shared_objects,
     with_pseudo_labels,
 )
@@ -75,6 +76,20 @@ def test_shares_tell_touching_objects_of_a_class_apart_and_a_label_picks_among_t
     scene = TrainingScene("s", None, (), (), clicks)
     # No chair has a part of 4, and no table of 5.
     assert shared_objects(scene, label, share).tolist() == [0, 0, 2, 3, -1, -1, -1]
+
+
+def test_marks_of_one_number_are_one_object_and_stuff_is_none():
+    wall, chair = 0, 1
+    clicks = marks(
+        ("click", wall, 0, 0), ("click", chair, 4, 1), ("click", chair, 4, 2),
+        ("click", chair, 0, 3), ("click", chair, 0, 4),
+    )  # fmt: skip
+    scene = TrainingScene("s", None, (), (), clicks)
+    owner = np.array([0, 1, 2, 3, 4, -1], np.int32)
+    numbers = object_numbers(scene, owner, np.array([False, True]))
+    assert numbers[0] == numbers[5] == 0
+    assert numbers[1] == numbers[2] == 4
+    assert len({*numbers[1:5].tolist()}) == 3 and numbers[3] > 4  # unnumbered ones are their own
 
 
 def test_majority():
