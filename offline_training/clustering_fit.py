@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -13,8 +13,10 @@ from offline_training.evaluation import InstanceScore, PredictedObjects
 from offline_training.scenes import load_scene, voxel_truth
 from offline_training.self_training import finished_rounds, round_folder, training_settings
 from otoc_ros.core.clustering import ClusteringSettings, Instance, cluster_instances
+from otoc_ros.core.errors import InputError
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.perception import Perception, Understanding
+from otoc_ros.site.scene import Scene
 from otoc_ros.site.site import Site
 
 I32 = NDArray[np.int32]
@@ -26,9 +28,9 @@ MOST = 32  # scenes
 MIN_REGION = 20  # voxels; smaller objects tell nothing
 
 
-class TaughtObjects(NamedTuple):
-    """What the networks were taught of a scene's voxels: class and object, int32 [V]; -1 and 0
-    where nobody knows."""
+class LabelledObjects(NamedTuple):
+    """What the last round left of a scene's voxels: class and object, int32 [V]; -1 and 0 where
+    nobody knows."""
 
     semantic: I32
     instance: I32
@@ -36,10 +38,14 @@ class TaughtObjects(NamedTuple):
 
 def fit_to_site(perception: Perception, site: Site) -> ClusteringSettings:
     """The clustering settings that suit the clicked scenes of a trained site, of at most MOST
-    scenes of split train; under full labels, those that suit the truth."""
+    scenes of split train; under full labels, those that suit the truth.
+
+    Raises:
+        InputError: a scene was clicked after the training, or this is of an earlier version.
+    """
     full = training_settings(site).labels == "full"
     last = round_folder(site, finished_rounds(site) - 1) / "labels.npz"
-    seen: list[tuple[Understanding, TaughtObjects]] = []
+    seen: list[tuple[Understanding, LabelledObjects]] = []
     scenes = [scene for scene in site.scenes(split="train") if full or scene.clicks()]
     every = -(-len(scenes) // MOST)  # neighbours in a row are often views of one set-up
     with np.load(last, allow_pickle=False) as labels:
@@ -47,21 +53,30 @@ def fit_to_site(perception: Perception, site: Site) -> ClusteringSettings:
             prepared = load_scene(scene, perception.preprocessing).prepared
             if full:
                 truth = voxel_truth(scene, prepared)
-                taught = TaughtObjects(truth.semantic, truth.instance)
+                labelled = LabelledObjects(truth.semantic, truth.instance)
             else:
-                label, number = (labels[f"{scene.name}/{part}"] for part in ("label", "object"))
-                taught = taught_objects(prepared, label, number, perception.thing)
+                labelled = labelled_objects(prepared, *_left(labels, scene), perception.thing)
             up = prepared.rotation[2]
-            seen.append((perception.understand(scene.cloud(), up), taught))
+            seen.append((perception.understand(scene.cloud(), up), labelled))
     return fit_clustering(seen, perception.thing, perception.clustering)
 
 
+def _left(labels: Mapping[str, I32], scene: Scene) -> tuple[I32, I32]:
+    """Labels and object numbers of a scene's super-voxels after the last round."""
+    try:
+        return labels[f"{scene.name}/label"], labels[f"{scene.name}/object"]
+    except KeyError as error:
+        raise InputError(
+            f"{scene.path} was not trained on with this version; run `otoc train` again"
+        ) from error
+
+
 def fit_clustering(
-    scenes: Sequence[tuple[Understanding, TaughtObjects]],
+    scenes: Sequence[tuple[Understanding, LabelledObjects]],
     thing: NDArray[np.bool_],
     settings: ClusteringSettings,
 ) -> ClusteringSettings:
-    """The weights of what is seen at a border that find the taught objects best, by AP and AP50.
+    """The weights of what is seen at a border that find the labelled objects best, by AP and AP50.
 
     The offsets were trained on these very scenes, where they tell objects apart better than they
     will elsewhere. Therefore their weight is not among what is chosen, and of settings that are
@@ -75,9 +90,9 @@ def fit_clustering(
             update={"standing_weight": standing, "colour_weight": colour}
         )
         score = InstanceScore(classes, MIN_REGION)
-        for (prepared, offset, belief), taught in scenes:
+        for (prepared, offset, belief), labelled in scenes:
             instance, objects = cluster_instances(prepared, offset, belief, thing, candidate)
-            score.add(taught.semantic, taught.instance, as_predicted(instance, objects))
+            score.add(labelled.semantic, labelled.instance, as_predicted(instance, objects))
         summary = score.summary()
         value = summary["ap"] + summary["ap50"]
         if np.isfinite(value):  # there are objects to find
@@ -89,14 +104,14 @@ def fit_clustering(
     return max(good, key=lambda each: (each.standing_weight, -each.colour_weight))
 
 
-def taught_objects(
+def labelled_objects(
     prepared: Prepared, label: I32, number: I32, thing: NDArray[np.bool_]
-) -> TaughtObjects:
+) -> LabelledObjects:
     """Labels and object numbers of super-voxels, int32 [M], on their voxels; a thing that is no
     click's object is unknown."""
     known = (label >= 0) & (~thing[label] | (number > 0))
     groups = prepared.supervoxel
-    return TaughtObjects(
+    return LabelledObjects(
         np.where(known, label, -1).astype(np.int32)[groups],
         np.where(known & thing[label], number, 0).astype(np.int32)[groups],
     )

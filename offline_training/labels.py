@@ -19,6 +19,7 @@ F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 
 NOBODY, PERSON, PSEUDO = 0, 1, 2
+ENOUGH = 0.2  # of a super-voxel, for it to be part of a click's object
 GUESS = 1.01  # times 1 / C: a confidence up to which a belief says nothing
 
 
@@ -123,7 +124,8 @@ def grow_objects(scene: TrainingScene, label: I32, graph: csr_matrix) -> I32:
 
 
 def shared_objects(scene: TrainingScene, label: I32, share: F32) -> I32:
-    """Each clicked object over the super-voxels of its class that are its more than another's.
+    """Each clicked object over the super-voxels of its class that are its more than another's, if
+    they are its at all: of what nobody clicked every click has some small share.
 
     Args:
         label: int32 [M], class of each super-voxel, -1 = unknown.
@@ -134,11 +136,11 @@ def shared_objects(scene: TrainingScene, label: I32, share: F32) -> I32:
     """
     rows = np.array([row for row, mark in enumerate(scene.marks) if mark.kind != "exclude"])
     name = np.array([scene.marks[row].class_id for row in rows])
-    label = label.copy()
-    label[[scene.marks[row].supervoxel for row in rows]] = name
+    said = clicked_labels(scene.marks, len(label)).label
+    label = np.where(said >= 0, said, label)
     own = np.where(name == label[:, None], share, 0)
     owner = rows[own.argmax(axis=1)]
-    return np.where(own.max(axis=1) > 0, owner, -1).astype(np.int32)
+    return np.where(own.max(axis=1) >= ENOUGH, owner, -1).astype(np.int32)
 
 
 def object_numbers(scene: TrainingScene, owner: I32, thing: NDArray[np.bool_]) -> I32:

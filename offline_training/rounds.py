@@ -7,14 +7,13 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from offline_training.labels import SceneLabels
-from offline_training.reach import Doubt
 from offline_training.settings import TrainingSettings
 from otoc_ros.core.confidence import ConfidenceSettings
 from otoc_ros.core.errors import InputError
@@ -22,6 +21,9 @@ from otoc_ros.core.preprocess import Preprocessing
 from otoc_ros.site.files import atomic_write
 from otoc_ros.site.scene import Scene
 from otoc_ros.site.site import Site
+
+if TYPE_CHECKING:
+    from offline_training.reach import Doubt
 
 _PARTS = ("label", "provenance", "confidence")
 
@@ -101,7 +103,10 @@ def save_doubts(site: Site, scenes: Sequence[Scene], doubted: Sequence[Doubt]) -
     rows = []
     for doubt in doubted:
         scene = scenes[doubt.scene]
-        click = [click for click in scene.clicks() if click.position][doubt.mark]
+        clicks = [click for click in scene.clicks() if click.position][doubt.mark :]
+        if not clicks or clicks[0].class_name != names[doubt.said]:
+            continue  # taken back since the training began
+        click = clicks[0]
         rows.append(
             {
                 "scene": scene.name,
@@ -135,7 +140,10 @@ def save_labels(
         **{
             f"{scene}/{part}": values
             for scene, known, own in zip(scenes, labels, numbers, strict=True)
-            for part, values in {**vars(known), "object": own}.items()
+            for part, values in [
+                *((part, getattr(known, part)) for part in _PARTS),
+                ("object", own),
+            ]
         },
     )
     atomic_write(path, buffer.getvalue())

@@ -222,10 +222,7 @@ class _Trainer:
             following = self._choose(number, beliefs)
             save_networks(folder / "networks.safetensors", networks.named())
             areas = _areas(self.scenes, beliefs)
-            numbers = [
-                object_numbers(scene, self._owners(row, scene, following[row].label), self.thing)
-                for row, scene in enumerate(self.scenes)
-            ]
+            numbers = self._object_numbers(following)
             save_labels(folder / "labels.npz", self.store.names, following, numbers, areas)
             metrics = {
                 "round": number,
@@ -279,6 +276,13 @@ class _Trainer:
         if share.shape[1]:
             return shared_objects(scene, label, share)
         return grow_objects(scene, label, self.store.graph(row))
+
+    def _object_numbers(self, labels: Sequence[SceneLabels]) -> list[I32]:
+        """Of each scene's super-voxels, for those who choose by what a round left: int32 [M]."""
+        return [
+            object_numbers(scene, self._owners(row, scene, labels[row].label), self.thing)
+            for row, scene in enumerate(self.scenes)
+        ]
 
     def _area_before(self, number: int) -> NDArray[np.float64]:
         """Area of each class as it is known before a round."""
@@ -364,7 +368,7 @@ class _Trainer:
         spread = self.settings.propagation
         for row, scene in enumerate(self.scenes):
             scores = self._scores(row, networks)
-            reach = self.reach[row] if self.settings.reach and scene.marks else None
+            reach = self.reach[row] if scene.marks else None
             belief = believe(scene, scores, self.clicked[row], reach, spread)
             self.store.write(row, "belief", {"belief": belief})
             if held_out[row]:  # what would be believed live, without the clicks of the scene

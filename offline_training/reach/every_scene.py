@@ -68,42 +68,42 @@ def name_every_object(
     store: SceneStore, rows: Sequence[int], thing: NDArray[np.bool_], model: ReachModel
 ) -> list[Doubt]:
     """Leave what each click's object is, "named" float64 [J, C], of each scene that the model
-    shares, and doubt the clicks that look wrong, but none that a person accepted and none of a site
-    with few clicks.
+    shares, and doubt the clicks that look wrong.
+
+    What a person accepted is beyond doubt, and so are clicks of a class that has few, and all of a
+    site that has few.
 
     Arguments and result as of `reach_every_scene`.
     """
-    said = [_said(store.scene(row)) for row in range(len(store.names))]
-    shared = [row for row, marks in enumerate(said) if len(marks) >= FEWEST_CLICKS]
-    name = np.array([mark.class_id for row in shared for mark in said[row]], np.int64)
-    enough = len(name) > 0 and len(name) >= CLICKS_A_CLASS * len(np.unique(name))
-    mine = [row for row in shared if row in rows]
-    for row in mine if enough else ():
-        clicked = model.clicked(store.scene(row), thing)
-        store.write(row, "objects", {"features": describe_objects(clicked, model)})
-    parallel.wait()
+    marks = [store.scene(row).marks for row in range(len(store.names))]
+    shared = [row for row, own in enumerate(marks) if len(_said(own)) >= FEWEST_CLICKS]
+    said = [mark for row in shared for mark in _said(marks[row])]
+    name = np.array([mark.class_id for mark in said], np.int64)
+    clicked = np.array([mark.kind == "click" for mark in said], bool)
     named = np.eye(len(thing))[name]
+    enough = clicked.any() and clicked.sum() >= CLICKS_A_CLASS * len(np.unique(name[clicked]))
     if enough:
-        features = np.concatenate([store.read(row, "objects")["features"] for row in shared])
-        open_to_doubt = np.array([mark.kind == "click" for row in shared for mark in said[row]])
-        believed = believed_names(features, name, len(thing))
-        named[open_to_doubt] = believed[open_to_doubt]
+        for row in (row for row in shared if row in rows):
+            features = describe_objects(model.clicked(store.scene(row), thing), model)
+            store.write(row, "objects", {"features": features})
+        parallel.wait()
+        looks = np.concatenate([store.read(row, "objects")["features"] for row in shared])
+        named[clicked] = believed_names(looks[clicked], name[clicked], len(thing))
     doubted, begin = [], 0
     for row in shared:
-        own = named[begin : begin + len(said[row])]
+        own = named[begin : begin + len(_said(marks[row]))]
         begin += len(own)
-        marks = store.scene(row).marks
-        of_scene = doubts(row, marks, own)
+        of_scene = doubts(row, marks[row], own)
         doubted += of_scene
         if row in rows:
             store.write(row, "named", {"named": own})
-            store.write_marks(row, renamed(marks, of_scene))
+            store.write_marks(row, renamed(marks[row], of_scene))
     parallel.wait()
     return doubted
 
 
-def _said(scene: TrainingScene) -> list[Mark]:
-    return [mark for mark in scene.marks if mark.kind != "exclude"]
+def _said(marks: Sequence[Mark]) -> list[Mark]:
+    return [mark for mark in marks if mark.kind != "exclude"]
 
 
 def _look_at_scene(
@@ -115,7 +115,7 @@ def _look_at_scene(
     look: int,
 ) -> None:
     scene = store.scene(row)
-    names = np.array([mark.class_id for mark in _said(scene)], np.int64)
+    names = np.array([mark.class_id for mark in _said(scene.marks)], np.int64)
     if model is None or len(names) == 0:
         nothing = nothing_reached(scene.prepared.n_supervoxels, len(thing))
         store.write(row, "reach", {"reach": nothing})

@@ -26,7 +26,8 @@ CLICKS_A_CLASS = 10  # on average, from which a forest knows what classes look l
 TREES = 400
 SMALLEST_LEAF = 2
 SHARP = 2.0  # exponent of a forest's probabilities: it is more often right than it is sure
-LEAST = 5e-3  # a forest's probability that counts as none
+NONE = 5e-3  # a forest's probability that counts as none
+FEW = 4  # clicks of a class, from which trees that were not grown from one of them know the others
 FIRST_GUESS = 0.05  # of the share of clicks that name a wrong class …
 BOUNDS = (1e-4, 0.2)  # … which lies in here …
 TURNS = 20  # … and is found in so many turns
@@ -54,10 +55,12 @@ def describe_objects(scene: ClickedScene, model: ReachModel) -> F32:
 
     What a click has a share of depends on whether it names a thing, so both are looked at.
     """
+    nameless = replace(scene, name=np.zeros_like(scene.name))
     extents = [
-        model.share(replace(scene, thing=np.full(len(scene.name), thing)))
+        model.share(replace(nameless, thing=np.full(len(scene.name), thing)))
         for thing in (True, False)
     ]
+    # Squares: the many super-voxels that are hardly an object's are not to outweigh it.
     parts = [_of_extent(scene, share.astype(np.float64) ** 2) for share in extents]
     return np.concatenate([*parts, _of_place(scene)], axis=1).astype(np.float32)
 
@@ -95,7 +98,7 @@ def believed_names(features: F32, said: I64, classes: int) -> F64:
     """Probability of each class that an object is of it: float64 [J, C].
 
     P(class | look, said) ∝ P(class | look) · P(said | class), where a share of the clicks names any
-    other class; the share is the one that explains itself.
+    other class; the share is the one that explains itself. A class with few clicks is believed.
 
     Args:
         features: float32 [J, F] of all clicks of a site; said: int64 [J], their classes.
@@ -105,8 +108,10 @@ def believed_names(features: F32, said: I64, classes: int) -> F64:
     for _ in range(TURNS):
         slip = np.full(seen.shape, np.log(share / max(classes - 1, 1)))
         slip[rows, said] = np.log(1 - share)
-        named = np.exp(log_softmax(SHARP * np.log(seen + LEAST) + slip))
+        named = np.exp(log_softmax(SHARP * np.log(seen + NONE) + slip))
         share = float(np.clip(1 - named[rows, said].mean(), *BOUNDS))
+    few = np.bincount(said, minlength=classes)[said] < FEW
+    named[few] = np.eye(classes)[said[few]]
     return named
 
 

@@ -199,13 +199,17 @@ def _show_rounds(site: Path) -> None:
         )
     out.print(table)
     out.print(f"curves: {path.parent / 'curves.png'}")
-    _show_doubts(site / "rounds" / "doubted_clicks.json")
+    _show_doubts(site)
 
 
-def _show_doubts(path: Path) -> None:
+def _show_doubts(site: Path) -> None:
     """Clicks that look wrong: they were not believed, but nobody took them back."""
     from rich.table import Table
 
+    from offline_training.rounds import doubts_path
+    from otoc_ros.site.site import Site
+
+    path = doubts_path(Site.open(site))
     doubted = json.loads(path.read_bytes())
     if not doubted:
         return
@@ -221,8 +225,8 @@ def _show_doubts(path: Path) -> None:
         )
     out.print(table)
     out.print(
-        f"{len(doubted)} clicks look wrong and were not believed; withdraw them in `otoc label`, "
-        f"or click the object once more to insist: {path}"
+        f"clicks that look wrong and were not believed: {len(doubted)}; withdraw them in "
+        f"`otoc label`, or accept what is right there once a bundle says it: {path}"
     )
 
 

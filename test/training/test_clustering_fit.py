@@ -3,9 +3,9 @@ import pytest
 
 from offline_training.clustering_fit import (
     STANDING,
-    TaughtObjects,
+    LabelledObjects,
     fit_clustering,
-    taught_objects,
+    labelled_objects,
 )
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.clustering import ClusteringSettings
@@ -32,8 +32,8 @@ def standing():
 
 
 def chosen(seen, instance):
-    taught = TaughtObjects(np.ones(len(instance), np.int32), instance.astype(np.int32))
-    return fit_clustering([(seen, taught)], THING, ClusteringSettings()).standing_weight
+    labelled = LabelledObjects(np.ones(len(instance), np.int32), instance.astype(np.int32))
+    return fit_clustering([(seen, labelled)], THING, ClusteringSettings()).standing_weight
 
 
 def test_creases_count_where_they_divide_the_clicked_objects_and_not_where_they_do_not(standing):
@@ -55,7 +55,7 @@ def test_of_settings_as_good_the_one_that_asks_creases_most_wins():
 
 def test_without_objects_nothing_is_chosen(standing):
     seen, high = standing
-    nothing = TaughtObjects(np.full(len(high), -1, np.int32), np.zeros(len(high), np.int32))
+    nothing = LabelledObjects(np.full(len(high), -1, np.int32), np.zeros(len(high), np.int32))
     settings = ClusteringSettings(standing_weight=1.5, colour_weight=0.5)
     assert fit_clustering([(seen, nothing)], THING, settings) == settings
 
@@ -63,10 +63,10 @@ def test_without_objects_nothing_is_chosen(standing):
 def test_what_is_no_clicks_object_is_unknown(standing):
     prepared = standing[0].prepared
     label = np.ones(prepared.n_supervoxels, np.int32)
-    taught = taught_objects(prepared, label, 7 * label, THING)
-    assert set(taught.instance) == {7} and (taught.semantic == 1).all()
-    nobodys = taught_objects(prepared, label, 0 * label, THING)
+    labelled = labelled_objects(prepared, label, 7 * label, THING)
+    assert set(labelled.instance) == {7} and (labelled.semantic == 1).all()
+    nobodys = labelled_objects(prepared, label, 0 * label, THING)
     assert (nobodys.semantic == -1).all()
     assert (nobodys.instance == 0).all()
-    stuff = taught_objects(prepared, 0 * label, 0 * label, THING)
+    stuff = labelled_objects(prepared, 0 * label, 0 * label, THING)
     assert (stuff.semantic == 0).all()

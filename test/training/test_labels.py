@@ -66,7 +66,15 @@ def test_shares_tell_touching_objects_of_a_class_apart_and_a_label_picks_among_t
     chair, table = 0, 1
     label = np.array([chair, chair, chair, table, chair, table, -1], np.int32)
     share = np.array(
-        [[1, 0, 0], [0.6, 0.4, 0], [0.2, 0.8, 0], [0, 0.6, 0.4], [0, 0, 1], [1, 0, 0], [1, 0, 0]],
+        [
+            [1, 0, 0],
+            [0.6, 0.4, 0],
+            [0.2, 0.8, 0],
+            [0, 0.6, 0.4],
+            [0.01, 0.1, 0.8],
+            [1, 0, 0],
+            [1, 0, 0],
+        ],
         np.float32,
     )
     clicks = marks(

@@ -1,7 +1,10 @@
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from rich.progress import Progress
 from small_site import make_small_site
 
 from offline_training.calibration import held_out_marks
@@ -11,7 +14,8 @@ from offline_training.reach.naming import believed_names, doubts, renamed
 from offline_training.rounds import doubts_path, save_doubts
 from offline_training.scene_store import SceneStore
 from offline_training.scenes import DOUBTED, Mark, load_scene
-from offline_training.self_training import preprocessing
+from offline_training.self_training import preprocessing, train_site
+from offline_training.settings import preset
 from otoc_ros.cli.train import _show_doubts
 from otoc_ros.core.growth import touching
 
@@ -122,13 +126,48 @@ def test_few_clicks_are_beyond_doubt(reached, monkeypatch):
 
 def test_a_person_is_told_which_clicks_look_wrong(clicked_site, capsys):
     (clicked_site.path / "rounds").mkdir(exist_ok=True)
-    scenes = clicked_site.scenes()
-    save_doubts(clicked_site, scenes, [Doubt(4, 1, BOX, BALL, 0.9)])
-    _show_doubts(doubts_path(clicked_site))
-    said = capsys.readouterr().out
-    assert "train4" in said or scenes[4].name in said
-    for word in ("box", "ball", "0.90", "withdraw"):
-        assert word in said
-    save_doubts(clicked_site, scenes, [])
-    _show_doubts(doubts_path(clicked_site))
+    scene = clicked_site.scenes()[4]
+    click = scene.clicks()[1]
+    said = [known.name for known in clicked_site.config.classes].index(click.class_name)
+    # Of the second one nobody knows any more: a person took the click back.
+    found = [Doubt(4, 1, said, BALL, 0.9), Doubt(4, 99, FLOOR, BALL, 0.9)]
+    save_doubts(clicked_site, clicked_site.scenes(), found)
+    (row,) = json.loads(doubts_path(clicked_site).read_bytes())
+    assert (row["scene"], row["click"]) == (scene.name, click.id)
+    assert tuple(row["position"]) == click.position
+    _show_doubts(clicked_site.path)
+    shown = capsys.readouterr().out
+    for word in (scene.name, click.class_name, "ball", "0.90", "withdraw"):
+        assert word in shown
+    save_doubts(clicked_site, clicked_site.scenes(), [])
+    _show_doubts(clicked_site.path)
     assert capsys.readouterr().out == ""
+
+
+def test_the_only_clicks_of_a_class_are_believed():
+    features, name = looks(200)
+    rng = np.random.default_rng(1)
+    said, wrong = name.copy(), rng.choice(200, 20, replace=False)
+    said[wrong] = (said[wrong] + rng.integers(1, 4, 20)) % 4
+    said[:2] = 4
+    assert (believed_names(features, said, 5)[:2].argmax(axis=1) == 4).all()
+
+
+def test_training_doubts_a_wrong_click_and_takes_objects_from_shares(tmp_path, monkeypatch):
+    monkeypatch.setattr(every_scene, "FEWEST_CLICKS", 1)
+    site = make_small_site(tmp_path / "site", train=12, val=0)
+    scene = site.scenes()[4]
+    (floor,) = (click for click in scene.clicks() if click.class_name == "floor")
+    scene.withdraw(floor.id, "simulated")
+    scene.append_click(floor.model_copy(update={"id": "slip", "class_name": "ball"}))
+    settings = preset("tiny").model_copy(
+        update={"width": 8, "levels": 2, "rounds": 1, "steps": 2, "max_voxels": 3000}
+    )
+    with Progress(disable=True) as progress:
+        train_site(site, settings, torch.device("cpu"), progress)
+    (doubt,) = json.loads(doubts_path(site).read_bytes())
+    assert (doubt["scene"], doubt["click"], doubt["looks_like"]) == (scene.name, "slip", "floor")
+    with np.load(site.path / "rounds" / "00" / "labels.npz") as left:
+        for each in site.scenes():
+            numbers = np.unique(left[f"{each.name}/object"])
+            assert {*numbers.tolist()} == {0, 1, 2, 3, 4, 5}  # the floor is no object
