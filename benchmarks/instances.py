@@ -202,11 +202,15 @@ def clustered(perception: Perception, seen, truth, method) -> dict:
 
 
 def our_clusters(perception: Perception, seen: Understanding) -> PredictedObjects:
-    return as_predicted(*cluster_instances(*seen, perception.thing, perception.clustering))
+    prepared, offset, belief, parting = seen
+    found = cluster_instances(
+        prepared, offset, belief, perception.thing, perception.clustering, parting
+    )
+    return as_predicted(*found)
 
 
 def published_clusters(perception: Perception, seen: Understanding) -> PredictedObjects:
-    prepared, offset, belief = seen
+    prepared, offset, belief, _ = seen
     of_voxel = belief[prepared.supervoxel]
     size = perception.preprocessing.voxel_size
     found = dual_set.dual_set(prepared.xyz, offset, of_voxel, perception.thing, size)

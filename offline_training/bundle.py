@@ -16,6 +16,7 @@ from offline_training.export import OPSET, Storage, write_head_onnx, write_spars
 from offline_training.export_propagator import graph_onnx, transformer_onnx
 from offline_training.model import Networks
 from offline_training.networks import UNSEEN, PrototypeBank
+from offline_training.reach import ReachModel
 from offline_training.rounds import (
     finished_rounds,
     fitted_confidence,
@@ -23,10 +24,12 @@ from offline_training.rounds import (
     round_folder,
     training_settings,
 )
+from otoc_ros.core.border_look import BORDER_FEATURES
 from otoc_ros.core.clustering import ClusteringSettings
 from otoc_ros.core.errors import InputError
 from otoc_ros.core.propagation import PropagationSettings
 from otoc_ros.perception import Perception
+from otoc_ros.perception.pipeline import BORDERS
 from otoc_ros.site.bundle import Bundle, BundleInfo, onnx_metadata, write_bundle
 from otoc_ros.site.site import Site
 
@@ -87,7 +90,12 @@ def _export(site: Site, folder: Path, storage: Storage, clustering: ClusteringSe
             theta.unet.width + columns,
             {**metadata, "otoc_prototypes": prototypes},
         )
+        borders = Path(scratch) / BORDERS
+        write_head_onnx(
+            borders, "together", ReachModel.shipped().borders(), BORDER_FEATURES, metadata
+        )
         files = {
+            BORDERS: borders.read_bytes(),
             "unet.onnx": unet.read_bytes(),
             "relation.onnx": embedding.read_bytes(),
             "propagator.onnx": _propagator(networks, settings.propagation, metadata),

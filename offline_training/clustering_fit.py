@@ -90,8 +90,10 @@ def fit_clustering(
             update={"standing_weight": standing, "colour_weight": colour}
         )
         score = InstanceScore(classes, MIN_REGION)
-        for (prepared, offset, belief), labelled in scenes:
-            instance, objects = cluster_instances(prepared, offset, belief, thing, candidate)
+        for (prepared, offset, belief, parting), labelled in scenes:
+            instance, objects = cluster_instances(
+                prepared, offset, belief, thing, candidate, parting
+            )
             score.add(labelled.semantic, labelled.instance, as_predicted(instance, objects))
         summary = score.summary()
         value = summary["ap"] + summary["ap50"]

@@ -66,7 +66,14 @@ def look(perception: Perception, scene: Scene, limit: float) -> Seen:
     understood = perception.understand(cloud, UP)
     prepared = understood.prepared
     settings = perception.clustering.model_copy(update={"max_difference": limit, "min_score": 0.0})
-    found = cluster_instances(*understood, perception.thing, settings)[1]
+    _, found = cluster_instances(
+        prepared,
+        understood.offset,
+        understood.belief,
+        perception.thing,
+        settings,
+        understood.parting,
+    )
     point = np.empty(len(prepared.xyz), np.int64)  # one point stands for its voxel
     known = prepared.voxel_of_point >= 0
     point[prepared.voxel_of_point[known]] = np.flatnonzero(known)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
-from offline_training.reach.pairs import heights, knows_sides
 from offline_training.scenes import Mark
+from otoc_ros.core.border_look import heights, knows_sides
 from otoc_ros.core.look import Look
 from otoc_ros.core.preprocess import Prepared
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from torch.nn import functional
 from offline_training.checkpoint import load_networks
 from offline_training.reach.behind import surfaces_behind
 from offline_training.reach.clicked import CLICK_FEATURES, ClickedScene
-from offline_training.reach.pairs import PAIR_FEATURES, describe_pairs
+from offline_training.reach.pairs import BEHIND, PAIR_FEATURES, describe_pairs
 from offline_training.reach.shares import SHARE_FEATURES, Shares
 from offline_training.scenes import TrainingScene
 from otoc_ros.core.look import Look
@@ -51,6 +52,19 @@ class Scorer(nn.Module):
         score: Tensor = self.layers((features - self.mean) / self.spread)[..., 0]
         return score
 
+    @torch.no_grad()
+    def without(self, columns: slice) -> nn.Sequential:
+        """Layers that score what lacks some of the features, as if these were as usual: from
+        [E, F - columns] to [E, 1]."""
+        kept = torch.ones(len(self.mean), dtype=torch.bool)
+        kept[columns] = False
+        first, *others = copy.deepcopy(self.layers)
+        assert isinstance(first, nn.Linear)
+        scaled = nn.Linear(int(kept.sum()), HIDDEN)
+        scaled.weight.copy_(first.weight[:, kept] / self.spread[kept])
+        scaled.bias.copy_(first.bias - scaled.weight @ self.mean[kept])
+        return nn.Sequential(scaled, *others)
+
 
 class ReachModel(nn.Module):
     """Shares a scene among its clicks by how its super-voxels look, not by what classes look like.
@@ -74,6 +88,10 @@ class ReachModel(nn.Module):
         model = cls()
         load_networks(SHIPPED, {"reach": model})
         return model.eval()
+
+    def borders(self) -> nn.Sequential:
+        """`together` for a robot, from `describe_borders`, as logits [E, 1]."""
+        return self.together.without(BEHIND)
 
     @torch.no_grad()
     def clicked(self, scene: TrainingScene, thing: NDArray[np.bool_]) -> ClickedScene:

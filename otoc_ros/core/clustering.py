@@ -2,8 +2,8 @@
 
 PointGroup (arXiv 2004.01658, section 3.3) joins points of one predicted class that touch, once
 where they are and once where their offsets shift them, and lets both sets of clusters compete.
-Here touching super-voxels merge while they vote for one centre, agree on the class and look alike
-where they meet (`merging.merge_parts`), and what stands before an object does not part it
+Here touching super-voxels merge while they vote for one centre, agree on the class and look as if
+one object had both (`merging.merge_parts`), and what stands before an object does not part it
 (`occlusion.join_hidden`): one set of clusters, which cannot overlap, so that nothing is left to
 suppress. `benchmarks/instances.py` compares both.
 """
@@ -28,6 +28,7 @@ F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 
 STANDS = 0.03  # from which product of rise and bend a part surely stands on the other
+MOST_PARTING = 3.0  # of a border; a single one is not to part an object for good
 SURE_SIZE = 100  # voxels; smaller clusters are the likelier fragments the smaller they are
 
 
@@ -44,6 +45,7 @@ class ClusteringSettings(BaseModel):
     class_weight: float = Field(default=6.0, ge=0, description="of other class scores")
     standing_weight: float = Field(default=2.0, ge=0, description="of one standing on the other")
     colour_weight: float = Field(default=0.0, ge=0, description="of another colour")
+    parting_weight: float = Field(default=1.25, ge=0, description="of what parts objects anywhere")
     max_difference: float = Field(default=2.5, ge=0, description="more than this stays apart")
     min_voxels: int = Field(default=20, ge=1, description="smaller clusters are no object")
     min_score: float = Field(default=0.09, ge=0, le=1, description="weaker clusters are dropped")
@@ -64,6 +66,7 @@ def cluster_instances(
     probability: F32,
     thing: NDArray[np.bool_],
     settings: ClusteringSettings,
+    parting: F64 | None = None,
 ) -> tuple[I32, list[Instance]]:
     """Group the super-voxels of thing classes into objects; time is linear in voxels.
 
@@ -72,6 +75,8 @@ def cluster_instances(
         offset: float32 [V, 3], metres, from a voxel toward the centre of its object.
         probability: float32 [M, C], class probabilities of super-voxels.
         thing: bool [C]; super-voxels whose likeliest class is stuff belong to no object.
+        parting: float64 [E], of the pairs in `prepared.borders`: -log of the probability that one
+            object has both; None where nobody knows.
 
     Returns:
         int32 [V], 0 = none, i + 1 = the i-th object; and the objects, best score first. A voxel
@@ -81,7 +86,7 @@ def cluster_instances(
     if len(atoms) == 0:
         return np.zeros(len(prepared.xyz), np.int32), []
     parts = _parts(prepared, offset)
-    pairs, border, change = _borders(prepared, parts, atoms, settings)
+    pairs, border, change = _borders(prepared, parts, atoms, settings, parting)
     owner = merge_parts(
         parts.size,
         parts.vote,
@@ -136,7 +141,11 @@ def _parts(prepared: Prepared, offset: F32) -> _Parts:
 
 
 def _borders(
-    prepared: Prepared, parts: _Parts, atoms: NDArray[np.int64], settings: ClusteringSettings
+    prepared: Prepared,
+    parts: _Parts,
+    atoms: NDArray[np.int64],
+    settings: ClusteringSettings,
+    parting: F64 | None,
 ) -> tuple[NDArray[np.int64], F64, F64]:
     """Pairs of atoms that touch, the length of their borders, what keeps them apart there."""
     pairs, border = prepared.borders
@@ -149,6 +158,8 @@ def _borders(
         colour = pool(prepared.rgb, prepared.supervoxel, prepared.n_supervoxels)
         step = np.linalg.norm(colour[pairs[:, 0]] - colour[pairs[:, 1]], axis=1)
         change += settings.colour_weight * step
+    if parting is not None:
+        change += settings.parting_weight * np.minimum(parting[both], MOST_PARTING)
     return pairs, border, change
 
 

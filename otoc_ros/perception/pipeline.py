@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from otoc_ros.core.border_look import describe_borders
 from otoc_ros.core.boxes import Box, upright_box
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.clustering import ClusteringSettings, Instance, cluster_instances
@@ -32,7 +33,11 @@ from otoc_ros.perception.place import standing_at
 from otoc_ros.site.bundle import open_bundle
 
 F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
+
+
+BORDERS = "borders.onnx"
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +71,8 @@ class SeenCloud:
         offset: float32 [V, 3], metres, from each voxel toward the centre of its object.
         neighbours: int32 [M, K], the graph; K = 0 where a transformer propagates.
         affinity: float32 [M, K], of its edges.
+        parting: float64 [E], of the pairs in `prepared.borders`: -log of the probability that one
+            object has both; None of a bundle that does not tell.
         milliseconds: time of each stage, by name.
     """
 
@@ -78,6 +85,7 @@ class SeenCloud:
     offset: F32
     neighbours: I32
     affinity: F32
+    parting: F64 | None
     milliseconds: dict[str, float]
 
 
@@ -112,11 +120,13 @@ class Understanding(NamedTuple):
         prepared: the cloud as they see it.
         offset: float32 [V, 3], metres, from a voxel toward the centre of its object.
         belief: float32 [M, C], class probabilities after propagation.
+        parting: float64 [E], as of a `SeenCloud`.
     """
 
     prepared: Prepared
     offset: F32
     belief: F32
+    parting: F64 | None = None
 
 
 def _nobody(stage: str) -> None:
@@ -165,6 +175,9 @@ class Perception:
         # A few thousand rows: the way to an accelerator and back would cost more than it saves.
         self._relation = Network(opened, "relation.onnx", ["CPUExecutionProvider"], threads)
         self._propagator = Network(opened, "propagator.onnx", ["CPUExecutionProvider"], threads)
+        self._borders = None
+        if BORDERS in opened.info.files:  # bundles of before that there was one lack it
+            self._borders = Network(opened, BORDERS, ["CPUExecutionProvider"], threads)
         prototypes = json.loads(self._relation.metadata["otoc_prototypes"])
         self.untaught = Bank(opened.info.classes, np.array(prototypes, np.float32))
         self.thing = self.untaught.thing
@@ -243,6 +256,8 @@ class Perception:
         if prepared.rgb is not None:
             colour = pooled(prepared.rgb)
         clock.lap("graph")
+        parting = self._parting(prepared, look)
+        clock.lap("borders")
         return SeenCloud(
             prepared,
             log_theta,
@@ -253,8 +268,17 @@ class Perception:
             offset,
             graph,
             affinity,
+            parting,
             clock.milliseconds,
         )
+
+    def _parting(self, prepared: Prepared, look: Look) -> F64 | None:
+        """-log of the probability that one object has both of a pair that touches, float64 [E]."""
+        if self._borders is None:
+            return None
+        answer = self._borders({"described": describe_borders(prepared, look)})
+        score = answer["together"][:, 0].astype(np.float64)
+        return np.logaddexp(0, -score)
 
     def uncalibrated(self) -> Perception:
         """The same networks, as sure as they are by themselves."""
@@ -265,7 +289,8 @@ class Perception:
     def understand(self, cloud: Cloud, up: NDArray[np.float64] | None = None) -> Understanding:
         """All but the clustering, with the bundle's classes; arguments and errors as of a call."""
         seen = self.see(cloud, up)
-        return Understanding(seen.prepared, seen.offset, self._believe(seen, self.untaught)[0])
+        belief, _ = self._believe(seen, self.untaught)
+        return Understanding(seen.prepared, seen.offset, belief, seen.parting)
 
     def label(
         self, seen: SeenCloud, bank: Bank, pose: NDArray[np.float64] | None = None
@@ -282,7 +307,7 @@ class Perception:
         belief, strange = self._believe(seen, bank, pose)
         clock.lap("propagation")
         instance, found = cluster_instances(
-            prepared, seen.offset, belief, bank.thing, self.clustering
+            prepared, seen.offset, belief, bank.thing, self.clustering, seen.parting
         )
         clock.lap("instances")
         best = belief.argmax(axis=1).astype(np.int32)[prepared.supervoxel]

@@ -121,6 +121,27 @@ def test_a_box_that_stands_on_another_is_an_object_of_its_own():
     assert set(whole) == {1}
 
 
+def test_what_parts_objects_anywhere_parts_them_where_offsets_tell_nothing():
+    one, other = (block((0, 0, 0), (8, 8, 8)), 1), (block((8, 0, 0), (8, 8, 8)), 1)
+    prepared, offset, probability, owner = scene(one, other)
+    groups = prepared.supervoxel
+    name = np.zeros(prepared.n_supervoxels, int)
+    name[groups] = owner
+    pairs = prepared.borders.pairs
+    across = name[pairs[:, 0]] != name[pairs[:, 1]]
+
+    def found(parting, weight=1.25):
+        chosen = ClusteringSettings(parting_weight=weight)
+        return cluster_instances(prepared, 0 * offset, probability, THING, chosen, parting)[0]
+
+    sure = np.where(across, 5.0, 0.1)
+    apart = found(sure)
+    assert set(apart) == {1, 2}
+    assert set(apart[owner == 0]).isdisjoint(apart[owner == 1])
+    for whole in found(None), found(0 * sure), found(sure, weight=0.0):
+        assert set(whole) == {1}
+
+
 def test_stuff_and_specks_are_no_objects():
     names, objects = found_in((block((0, 0, 0), (9, 9, 1)), 0), (block((40, 0, 0), (2, 2, 2)), 1))
     assert objects == []
