@@ -84,7 +84,7 @@ def test_versions_and_requirements_agree(declared: dict[str, Any]) -> None:
 
 def test_every_import_is_declared(declared: dict[str, Any]) -> None:
     """Third-party modules that the packages import, by the name under which pip knows them."""
-    known_as = {"yaml": "PyYAML", "PIL": "pillow"}
+    known_as = {"yaml": "PyYAML", "PIL": "pillow", "sklearn": "scikit-learn"}
     ros = {"rclpy", "tf2_ros", "vision_msgs", "ament_index_python", "builtin_interfaces"}
     ours = {"otoc_ros", "offline_training"}
     extras = [one for extra in declared["extras_require"].values() for one in extra]
