@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from otoc_ros.core.compiled import compiled
 from otoc_ros.core.look import DARK, Look
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.supervoxels import pool
@@ -101,33 +102,54 @@ def _ratios(prepared: Prepared) -> F32:
 def _at_the_border(prepared: Prepared) -> list[F32]:
     """Means over the pairs of touching voxels across each border: sharper than what the means of
     two super-voxels tell."""
-    xyz, normal, groups = prepared.xyz, prepared.normal, prepared.supervoxel
+    xyz, groups = prepared.xyz, prepared.supervoxel
+    voxel = prepared.settings.voxel_size
     first, other = voxel_graph(prepared.grid.coords, xyz, 1, len(xyz))
-    one = np.repeat(np.arange(len(first) - 1), np.diff(first))
-    across = groups[one] != groups[other]
-    one, other = one[across], other[across]
-    count = prepared.n_supervoxels
-    a, b = groups[one].astype(np.int64), groups[other].astype(np.int64)
-    keys = np.minimum(a, b) * count + np.maximum(a, b)
-    pairs = prepared.borders.pairs
-    row = np.searchsorted(pairs[:, 0] * count + pairs[:, 1], keys)
-    length = np.bincount(row, minlength=len(pairs))
-    size = np.bincount(groups, minlength=count)
-    smaller = np.minimum(size[pairs[:, 0]], size[pairs[:, 1]])
-
-    def mean(values: F32) -> F32:
-        sums = np.bincount(row, values, minlength=len(pairs))
-        return np.asarray(sums / np.maximum(length, 1), np.float32)
-
-    ratio = _ratios(prepared)
     bright = xyz[:, 0] * 0 if prepared.rgb is None else prepared.rgb.mean(axis=1)
-    way, voxel = xyz[other] - xyz[one], prepared.settings.voxel_size
-    level = np.abs((way * normal[one]).sum(axis=1)) + np.abs((way * normal[other]).sum(axis=1))
-    return [
-        np.asarray(length / np.sqrt(smaller), np.float32),
-        mean(np.abs(bright[one] - bright[other])),
-        mean(np.linalg.norm(ratio[one] - ratio[other], axis=1)),
-        mean(np.abs((normal[one] * normal[other]).sum(axis=1))),
-        mean(np.linalg.norm(way, axis=1) / voxel),
-        mean(level / (2 * voxel)),
-    ]
+    pairs = prepared.borders.pairs
+    keys = pairs[:, 0] * prepared.n_supervoxels + pairs[:, 1]
+    sums = _crossing_sums(
+        first, other, groups, keys, prepared.n_supervoxels, xyz, prepared.normal, bright,
+        _ratios(prepared),
+    )  # fmt: skip
+    length = sums[:, 0]
+    size = np.bincount(groups, minlength=prepared.n_supervoxels)
+    smaller = np.minimum(size[pairs[:, 0]], size[pairs[:, 1]])
+    means = (sums[:, 1:] / np.maximum(length, 1)[:, None]).astype(np.float32)
+    brightness, ratio, parallel, way, level = means.T
+    longest = np.asarray(length / np.sqrt(smaller), np.float32)
+    return [longest, brightness, ratio, parallel, way / voxel, level / (2 * voxel)]
+
+
+@compiled
+def _crossing_sums(first, other, groups, keys, count, xyz, normal, bright, ratio):  # type: ignore[no-untyped-def]
+    """Over the edges of voxels that cross each border: their number, and sums of the changes of
+    brightness and of colour ratios, of the cosine of the normals, of the length and of the steps
+    along both normals: float64 [E, 6].
+
+    Args:
+        keys: int64 [E], ascending: lower super-voxel · count + higher.
+    """
+    sums = np.zeros((len(keys), 6))
+    for one in range(len(groups)):
+        for edge in range(first[one], first[one + 1]):
+            two = other[edge]
+            a, b = np.int64(groups[one]), np.int64(groups[two])
+            if a == b:
+                continue
+            row = sums[np.searchsorted(keys, min(a, b) * count + max(a, b))]
+            change, cosine, length, rise, fall = 0.0, 0.0, 0.0, 0.0, 0.0
+            for axis in range(3):
+                step = np.float64(xyz[two, axis] - xyz[one, axis])
+                change += np.float64(ratio[one, axis] - ratio[two, axis]) ** 2
+                cosine += np.float64(normal[one, axis]) * normal[two, axis]
+                length += step * step
+                rise += step * normal[one, axis]
+                fall += step * normal[two, axis]
+            row[0] += 1
+            row[1] += abs(np.float64(bright[one] - bright[two]))
+            row[2] += np.sqrt(change)
+            row[3] += abs(cosine)
+            row[4] += np.sqrt(length)
+            row[5] += abs(rise) + abs(fall)
+    return sums
