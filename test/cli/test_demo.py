@@ -18,6 +18,7 @@ from scipy.sparse import coo_matrix
 
 from offline_training.demo import run as demo
 from offline_training.demo.bag import FRAME, stamps, write_bag
+from offline_training.demo.live import LiveCloud, LiveRun
 from offline_training.demo.material import Material
 from offline_training.demo.page import Bar, figures, page, table
 from offline_training.demo.palette import NO_OBJECT, neighbour_colors, object_colors
@@ -157,6 +158,35 @@ def test_a_node_that_does_not_start_is_a_failure(
     monkeypatch.setenv("RMW_IMPLEMENTATION", "rmw_of_nobody")
     with pytest.raises(InputError, match="ended with status 1"):
         demo.play(blind, open_bundle(tiny_bundle), tmp_path / "live", QUIET)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rates"), [(0.01, [2.0, 0.5]), (0.8, [0.5, 0.25]), (5.0, [0.25])]
+)
+def test_where_a_cloud_is_lost_the_bag_is_played_once_more_and_slower(
+    blind: Material,
+    tiny_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    rates: list[float],
+) -> None:
+    """However fast this machine is: transport loses clouds, too. None can be lost on purpose."""
+    played = []
+
+    def lose_one(bundle: Path, bag: Path, count: int, folder: Path, rate: float, _: Any) -> LiveRun:
+        folder.mkdir(parents=True)
+        played.append(rate)
+        none = np.zeros(12, np.int32)
+        cloud = LiveCloud(0, (3, 4), none, none, none.astype(np.float32), [])
+        return LiveRun(rate, [cloud], 1, [])
+
+    monkeypatch.setattr(demo, "run_live", lose_one)
+    monkeypatch.setattr(demo, "seconds_a_cloud", lambda *_: seconds)
+    monkeypatch.setattr(LiveRun, "stages", lambda _: {"unet": {}})
+    found = demo.play(blind, open_bundle(tiny_bundle), tmp_path / "live", QUIET)
+    assert played == rates
+    assert found.rate == rates[-1]
 
 
 def test_a_site_without_objects_is_a_failure(tmp_path: Path) -> None:
