@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from offline_training.scenes import DOUBTED, Mark, VoxelTruth, majority
+from offline_training.scenes import Mark, VoxelTruth, majority
 from otoc_ros.core.confidence import ConfidenceSettings, tempered
 from otoc_ros.core.preprocess import Prepared
 
@@ -37,7 +37,7 @@ def held_out_marks(marks: Sequence[Sequence[Mark]]) -> list[list[int]]:
         (mark.class_id, scene, row)
         for scene, own in enumerate(marks)
         for row, mark in enumerate(own)
-        if mark.kind not in ("exclude", DOUBTED)
+        if mark.holds
     )
     count = np.bincount([name for name, _, _ in said], minlength=1)
     rows: list[list[int]] = [[] for _ in marks]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offline_training.evaluation import InstanceScore, PredictedObjects
-from offline_training.scenes import load_scene, voxel_truth
+from offline_training.scenes import voxel_truth
 from offline_training.self_training import finished_rounds, round_folder, training_settings
 from otoc_ros.core.clustering import ClusteringSettings, Instance, cluster_instances
 from otoc_ros.core.errors import InputError
@@ -50,14 +50,15 @@ def fit_to_site(perception: Perception, site: Site) -> ClusteringSettings:
     every = -(-len(scenes) // MOST)  # neighbours in a row are often views of one set-up
     with np.load(last, allow_pickle=False) as labels:
         for scene in scenes[::every]:
-            prepared = load_scene(scene, perception.preprocessing).prepared
+            up = None if scene.meta.up is None else np.array(scene.meta.up)
+            understood = perception.understand(scene.cloud(), up)
+            prepared = understood.prepared
             if full:
                 truth = voxel_truth(scene, prepared)
                 labelled = LabelledObjects(truth.semantic, truth.instance)
             else:
                 labelled = labelled_objects(prepared, *_left(labels, scene), perception.thing)
-            up = prepared.rotation[2]
-            seen.append((perception.understand(scene.cloud(), up), labelled))
+            seen.append((understood, labelled))
     return fit_clustering(seen, perception.thing, perception.clustering)
 
 

@@ -11,7 +11,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from offline_training.samples import Targets
-from offline_training.scenes import DOUBTED, Mark, TrainingScene, VoxelTruth
+from offline_training.scenes import Mark, TrainingScene, VoxelTruth
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.supervoxels import pool
 
@@ -43,7 +43,7 @@ def clicked_labels(marks: Sequence[Mark], count: int) -> SceneLabels:
     holds."""
     label = np.full(count, -1, np.int32)
     for mark in marks:
-        if mark.kind not in ("exclude", DOUBTED):
+        if mark.holds:
             label[mark.supervoxel] = mark.class_id
     said = label >= 0
     return SceneLabels(label, said.astype(np.int8) * PERSON, said.astype(np.float32))
@@ -102,7 +102,7 @@ def grow_objects(scene: TrainingScene, label: I32, graph: csr_matrix) -> I32:
     Returns:
         int32 [M]: row of the mark whose object a super-voxel belongs to, -1 = not reached.
     """
-    rows = [row for row, mark in enumerate(scene.marks) if mark.kind != "exclude"]
+    rows = [row for row, mark in enumerate(scene.marks) if mark.names]
     owner = np.full(len(label), -1, np.int32)
     if not rows:
         return owner
@@ -134,7 +134,7 @@ def shared_objects(scene: TrainingScene, label: I32, share: F32) -> I32:
     Returns:
         int32 [M]: row of the mark whose object a super-voxel belongs to, -1 = nobody's.
     """
-    rows = np.array([row for row, mark in enumerate(scene.marks) if mark.kind != "exclude"])
+    rows = np.array([row for row, mark in enumerate(scene.marks) if mark.names])
     name = np.array([scene.marks[row].class_id for row in rows])
     said = clicked_labels(scene.marks, len(label)).label
     label = np.where(said >= 0, said, label)

@@ -59,6 +59,16 @@ class Mark:
     object: int
     supervoxel: int
 
+    @property
+    def names(self) -> bool:
+        """Whether it says of which class an object is; one that excludes says of which not."""
+        return self.kind != "exclude"
+
+    @property
+    def holds(self) -> bool:
+        """Whether it does, and nobody doubts it."""
+        return self.names and self.kind != DOUBTED
+
 
 @dataclass(frozen=True, eq=False)
 class VoxelTruth:

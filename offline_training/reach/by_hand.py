@@ -126,7 +126,7 @@ def _cost_of_classes(
 def _paths_from(marks: Sequence[Mark], paths: csr_matrix) -> Iterator[tuple[int, F64]]:
     """Rows of the marks that say what is there, each with the cost from it to every super-voxel:
     float64 [M], inf without a path."""
-    rows = [row for row, mark in enumerate(marks) if mark.kind != "exclude"]
+    rows = [row for row, mark in enumerate(marks) if mark.names]
     for begin in range(0, len(rows), AT_ONCE):  # bounds the memory of all their costs
         some = rows[begin : begin + AT_ONCE]
         costs = dijkstra(paths, indices=[marks[row].supervoxel for row in some])
@@ -186,7 +186,7 @@ def _without_islands(
     that class. float32 [M, C], log-probabilities."""
     close = cKDTree(look.center).query_pairs(APART * look.size, output_type="ndarray")
     one, other = np.concatenate([pairs, close]).T
-    said = [mark for mark in marks if mark.kind != "exclude"]
+    said = [mark for mark in marks if mark.names]
     lost = np.zeros(log_belief.shape, np.float32)
     for _ in range(ISLAND_ROUNDS):
         label = (log_belief - lost).argmax(axis=1)

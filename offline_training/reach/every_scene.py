@@ -103,7 +103,7 @@ def name_every_object(
 
 
 def _said(marks: Sequence[Mark]) -> list[Mark]:
-    return [mark for mark in marks if mark.kind != "exclude"]
+    return [mark for mark in marks if mark.names]
 
 
 def _look_at_scene(

@@ -51,7 +51,7 @@ class TrueScene:
 
 def true_scene(scene: TrainingScene, truth: VoxelTruth, thing: NDArray[np.bool_]) -> TrueScene:
     """Super-voxels, and clicks that `simulate_clicks` made, beside their true objects."""
-    marks = [mark for mark in scene.marks if mark.kind != "exclude"]
+    marks = [mark for mark in scene.marks if mark.names]
     class_id = np.concatenate([truth.semantic, [mark.class_id for mark in marks]]).astype(np.int64)
     number = np.concatenate([truth.instance, [mark.object for mark in marks]]).astype(np.int64)
     known = class_id >= 0

@@ -100,7 +100,7 @@ class ReachModel(nn.Module):
         Args:
             thing: bool [C].
         """
-        marks = [mark for mark in scene.marks if mark.kind != "exclude"]
+        marks = [mark for mark in scene.marks if mark.names]
         look, behind, pairs = look_at_pairs(scene)
         score = self.together(torch.from_numpy(pairs))
         together = functional.logsigmoid(score).double().numpy()

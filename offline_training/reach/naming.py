@@ -15,6 +15,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from offline_training.reach.clicked import ClickedScene
 from offline_training.reach.model import ReachModel
+from offline_training.reach.shares import Means
 from offline_training.scenes import DOUBTED, Mark
 from otoc_ros.core.propagation import log_softmax
 
@@ -71,8 +72,8 @@ def _of_extent(scene: ClickedScene, share: F64) -> F64:
     area = look.area[:, None] * share
     total = area.sum(axis=0) + 1e-9
     weight = (area / total).T
-    square = weight @ look.center.astype(np.float64) ** 2 - (weight @ look.center) ** 2
-    spread = np.sqrt(np.maximum(square, 1e-6))
+    mean = Means(area / total, look)
+    spread = mean.spread
     order = np.argsort(height)
     below = np.cumsum(weight[:, order], axis=1)
     columns = [
@@ -80,9 +81,9 @@ def _of_extent(scene: ClickedScene, share: F64) -> F64:
         weight @ height,
         *(height[order][(below > part).argmax(axis=1)] for part in (LOW, HIGH)),
         *np.log([spread[:, 2], spread[:, :2].min(axis=1), spread[:, :2].max(axis=1)]),
-        weight @ look.brightness,
+        mean.brightness,
     ]
-    turned = [weight @ np.abs(look.facing), weight @ look.facing[:, 2:], weight @ look.ratio]
+    turned = [weight @ np.abs(look.facing), weight @ look.facing[:, 2:], mean.ratio]
     return np.concatenate([np.stack(columns, axis=1), *turned], axis=1)
 
 
@@ -131,7 +132,7 @@ def doubts(scene: int, marks: Sequence[Mark], named: F64) -> list[Doubt]:
     Args:
         scene: its row. named: float64 [J, C] of its marks other than those that exclude.
     """
-    rows = [row for row, mark in enumerate(marks) if mark.kind != "exclude"]
+    rows = [row for row, mark in enumerate(marks) if mark.names]
     return [
         Doubt(scene, row, marks[row].class_id, int(of.argmax()), round(float(of.max()), 3))
         for row, of in zip(rows, named, strict=True)

@@ -49,7 +49,7 @@ class Shares:
         # Nobody knows what is usual of a class with few objects.
         self._known = np.isfinite(usual[name])
         self._unusual = np.nan_to_num(np.log((self._total + 1e-6) / usual[name]))
-        self._mean = _Means(area / self._total, look)
+        self._mean = Means(area / self._total, look)
 
     def describe(self, rows: slice) -> F32:
         """Features of some super-voxels beside each click: float32 [m, J, SHARE_FEATURES]."""
@@ -71,8 +71,12 @@ class Shares:
         return np.stack(columns, axis=2).astype(np.float32)
 
 
-class _Means:
-    """Of each click's object: weight float64 [M, J] sums to 1 over super-voxels."""
+class Means:
+    """Of each click's object: centre and spread [J, 3], colour ratios [J, 3] and brightness [J].
+
+    Args:
+        weight: float64 [M, J], sums to 1 over super-voxels.
+    """
 
     def __init__(self, weight: F64, look: Look) -> None:
         self.center = weight.T @ look.center

@@ -29,7 +29,7 @@ def describe_borders(prepared: Prepared, look: Look) -> F32:
         look: of the super-voxels.
     """
     one, other = prepared.borders.pairs.T
-    pairs = len(one)
+    pairs, ratio = len(one), _ratios(prepared)
     columns = [
         *_colours(look, one, other),
         *_shapes(look, one, other),
@@ -39,8 +39,8 @@ def describe_borders(prepared: Prepared, look: Look) -> F32:
         *sorted_of_pairs(np.linalg.norm(look.facing, axis=1), one, other),
         *sorted_of_pairs(heights(prepared, look), one, other),
         *sorted_of_pairs(look.brightness, one, other),
-        *sorted_of_pairs(_variation(prepared), one, other),
-        *_at_the_border(prepared),
+        *sorted_of_pairs(_variation(prepared, ratio), one, other),
+        *_at_the_border(prepared, ratio),
         np.full(pairs, prepared.rgb is not None),
         np.full(pairs, knows_sides(look)),
     ]
@@ -84,9 +84,8 @@ def _shapes(look: Look, one: I64, other: I64) -> list[F32]:
     ]
 
 
-def _variation(prepared: Prepared) -> F32:
+def _variation(prepared: Prepared, ratio: F32) -> F32:
     """How much the colour ratios of each super-voxel vary: float32 [M]."""
-    ratio = _ratios(prepared)
     groups, count = prepared.supervoxel, prepared.n_supervoxels
     spread = pool(ratio**2, groups, count) - pool(ratio, groups, count) ** 2
     return np.asarray(np.sqrt(np.maximum(spread, 0)).mean(axis=1), np.float32)
@@ -99,7 +98,7 @@ def _ratios(prepared: Prepared) -> F32:
     return np.asarray(prepared.rgb / (brightness + np.float32(DARK)), np.float32)
 
 
-def _at_the_border(prepared: Prepared) -> list[F32]:
+def _at_the_border(prepared: Prepared, ratio: F32) -> list[F32]:
     """Means over the pairs of touching voxels across each border: sharper than what the means of
     two super-voxels tell."""
     xyz, groups = prepared.xyz, prepared.supervoxel
@@ -109,16 +108,15 @@ def _at_the_border(prepared: Prepared) -> list[F32]:
     pairs = prepared.borders.pairs
     keys = pairs[:, 0] * prepared.n_supervoxels + pairs[:, 1]
     sums = _crossing_sums(
-        first, other, groups, keys, prepared.n_supervoxels, xyz, prepared.normal, bright,
-        _ratios(prepared),
+        first, other, groups, keys, prepared.n_supervoxels, xyz, prepared.normal, bright, ratio,
     )  # fmt: skip
     length = sums[:, 0]
     size = np.bincount(groups, minlength=prepared.n_supervoxels)
     smaller = np.minimum(size[pairs[:, 0]], size[pairs[:, 1]])
     means = (sums[:, 1:] / np.maximum(length, 1)[:, None]).astype(np.float32)
-    brightness, ratio, parallel, way, level = means.T
+    brightness, tint, parallel, way, level = means.T
     longest = np.asarray(length / np.sqrt(smaller), np.float32)
-    return [longest, brightness, ratio, parallel, way / voxel, level / (2 * voxel)]
+    return [longest, brightness, tint, parallel, way / voxel, level / (2 * voxel)]
 
 
 @compiled
