@@ -47,7 +47,7 @@ def load_networks(path: Path, networks: dict[str, nn.Module]) -> None:
 def save_progress(
     path: Path,
     networks: dict[str, nn.Module],
-    optimizer: torch.optim.Optimizer,
+    optimizers: dict[str, torch.optim.Optimizer],
     losses: list[list[float]],
 ) -> None:
     """Write all that a later process needs to go on after the steps that had these losses."""
@@ -55,24 +55,26 @@ def save_progress(
     for name, network in networks.items():
         for key, value in network.state_dict().items():
             tensors[f"{name}.{key}"] = value.detach().cpu().contiguous()
-    for row, state in optimizer.state_dict()["state"].items():
-        for key, value in state.items():
-            tensors[f"optimizer.{row}.{key}"] = value.detach().cpu().contiguous()
+    for name, optimizer in optimizers.items():
+        for row, state in optimizer.state_dict()["state"].items():
+            for key, value in state.items():
+                tensors[f"optimizer.{name}.{row}.{key}"] = value.detach().cpu().contiguous()
     atomic_write(path, safetensors.torch.save(tensors))
 
 
 def load_progress(
-    path: Path, networks: dict[str, nn.Module], optimizer: torch.optim.Optimizer
+    path: Path, networks: dict[str, nn.Module], optimizers: dict[str, torch.optim.Optimizer]
 ) -> list[list[float]]:
     """Read what `save_progress` wrote; returns the losses of the steps done."""
     load_networks(path, networks)
     tensors = _read(path)
-    whole = optimizer.state_dict()
-    for key, value in tensors.items():
-        if key.startswith("optimizer."):
-            _, row, name = key.split(".", 2)
-            whole["state"].setdefault(int(row), {})[name] = value
-    optimizer.load_state_dict(whole)
+    for name, optimizer in optimizers.items():
+        whole = optimizer.state_dict()
+        for key, value in tensors.items():
+            if key.startswith(f"optimizer.{name}."):
+                row, part = key.removeprefix(f"optimizer.{name}.").split(".")
+                whole["state"].setdefault(int(row), {})[part] = value
+        optimizer.load_state_dict(whole)
     losses: list[list[float]] = tensors["losses"].tolist()
     return losses
 

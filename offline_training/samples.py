@@ -14,8 +14,13 @@ from torch import Tensor
 from offline_training import parallel
 from offline_training.scenes import TrainingCloud, TrainingScene
 from offline_training.sparse import Maps
-from otoc_ros.core.preprocess import Preprocessing, assemble_features
-from otoc_ros.core.voxels import VoxelGrid, mean_per_voxel, voxelize
+from otoc_ros.core.preprocess import (
+    Preprocessing,
+    assemble_features,
+    brightness_deviation,
+    inner_position,
+)
+from otoc_ros.core.voxels import mean_per_voxel, voxelize
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -156,14 +161,19 @@ def _draw_crop(
     position = mean_per_voxel(xyz, grid)
     center = np.where((voxel >= 0)[:, None], target.center[voxel], np.nan)
     aligned = center + scene.prepared.grid.origin.astype(np.float32)
+    colours = None if cloud.rgb is None or rng.random() < colourless else cloud.rgb[inside]
     features = assemble_features(
         settings.features,
-        rgb=None if rng.random() < colourless else _random_colour(cloud.rgb, inside, grid, rng),
+        rgb=None if colours is None else _random_colour(mean_per_voxel(colours, grid), rng),
+        texture=None if colours is None else brightness_deviation(colours, grid),
         height=mean_per_voxel(cloud.height[inside, None], grid)[:, 0]
         + np.float32(rng.normal(0, HEIGHT_SHIFT) * (rng.random() < 0.5)),
         upness=mean_per_voxel(
             (cloud.normal[inside] @ turn[2:].T / np.linalg.norm(turn[2])) ** 2, grid
         )[:, 0],
+        inner=inner_position(
+            position - grid.origin.astype(np.float32), grid.coords, settings.voxel_size
+        ),
     )
     offset = (aligned @ turn.T - position).astype(np.float32)
     if len(grid.coords) > max_voxels:  # a dense spot: the estimate of points per voxel fell short
@@ -204,15 +214,10 @@ def _about(axis: int, angle: float) -> NDArray[np.float64]:
     return turn
 
 
-def _random_colour(
-    rgb: F32 | None, inside: NDArray[np.int64], grid: VoxelGrid, rng: np.random.Generator
-) -> F32 | None:
-    if rgb is None:
-        return None
-    colour = mean_per_voxel(rgb[inside], grid)
+def _random_colour(rgb: F32, rng: np.random.Generator) -> F32:
     contrast, brightness = rng.uniform(0.8, 1.25), rng.normal(0, 0.08)
     tint = rng.normal(0, 0.03, 3)
-    noise = rng.normal(0, 0.02, colour.shape)
-    return np.clip((colour - 0.5) * contrast + 0.5 + brightness + tint + noise, 0, 1).astype(
+    noise = rng.normal(0, 0.02, rgb.shape)
+    return np.clip((rgb - 0.5) * contrast + 0.5 + brightness + tint + noise, 0, 1).astype(
         np.float32
     )

@@ -6,7 +6,13 @@ from pydantic import ValidationError
 
 from otoc_ros.core.cloud import Cloud, rotation_to_z
 from otoc_ros.core.errors import InputError
-from otoc_ros.core.preprocess import Preprocessing, preprocess, warm_up
+from otoc_ros.core.preprocess import (
+    Preprocessing,
+    brightness_deviation,
+    preprocess,
+    warm_up,
+)
+from otoc_ros.core.voxels import voxelize
 
 SETTINGS = Preprocessing(voxel_size=0.05)
 
@@ -37,7 +43,7 @@ def test_every_point_gets_its_voxel_and_comes_back():
     dropped = ~np.isfinite(xyz).all(1)
     assert ((done.voxel_of_point == -1) == dropped).all()
     voxels = len(done.grid.coords)
-    assert done.features.shape == (voxels, 6)
+    assert done.features.shape == (voxels, 10)
     assert done.supervoxel.max() + 1 == done.n_supervoxels == len(np.unique(done.supervoxel))
     for array in (done.xyz, done.rgb, done.normal, done.features):
         assert array.dtype == np.float32 and len(array) == voxels and np.isfinite(array).all()
@@ -50,20 +56,33 @@ def test_every_point_gets_its_voxel_and_comes_back():
 
 def test_features_say_what_they_are_named():
     done = preprocess(room(np.random.default_rng(0)), SETTINGS)
-    one, red, green, blue, height, upness = done.features.T
+    one, red, green, blue, height, upness, *inner, texture = done.features.T
     assert (one == 1).all()
     np.testing.assert_allclose(np.stack([red, green, blue], 1), done.rgb - 0.5)
     np.testing.assert_allclose(height, done.xyz[:, 2] / 2 - 0.5, atol=0.02)
     table = (np.abs(done.xyz[:, 2] - 0.75) < 0.02) & (done.xyz[:, :2] > 1.2).all(1)
     assert upness[table & (done.xyz[:, :2] < 1.8).all(1)].min() > 0.95
     assert height.min() == -0.5
+    middle = (done.grid.coords + 0.5) * SETTINGS.voxel_size
+    np.testing.assert_allclose(
+        np.stack(inner, 1), (done.xyz - middle) / SETTINGS.voxel_size, atol=1e-4
+    )
+    assert 0.2 < np.abs(inner).max() <= 0.5 + 1e-4
+    assert texture.min() == 0 < texture.max()
+
+
+def test_brightness_deviates_from_its_mean_in_each_voxel():
+    xyz = np.array([[0.01, 0.01, 0.01]] * 3 + [[0.9, 0.9, 0.9]])
+    rgb = np.array([[0, 30, 60], [90, 90, 90], [20, 30, 40], [255, 0, 7]], np.uint8)
+    deviation = brightness_deviation(rgb, voxelize(xyz, 0.05))
+    np.testing.assert_allclose(deviation, [np.std([30, 90, 30]), 0], rtol=1e-6)
 
 
 def test_colourless_clouds_have_zero_colour_features():
     cloud = room(np.random.default_rng(0))
     done = preprocess(Cloud(cloud.xyz), SETTINGS)
     assert done.rgb is None
-    assert not done.features[:, 1:4].any()
+    assert not done.features[:, [1, 2, 3, 9]].any()
 
 
 def test_a_subset_of_features_keeps_its_order():

@@ -1,7 +1,7 @@
 """What sensors, operators and disks do to a node that is left running, over real DDS.
 
-OTOC_FUZZ sets the number of random messages (240), OTOC_SUBSCRIBERS how often subscribers come and
-go (20); before a release they are 10000 and 200.
+OTOC_FUZZ sets how many random messages the node looks at (100), OTOC_SUBSCRIBERS how often
+subscribers come and go (20); before a release they are 10000 and 200.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from small_site import small_scene
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.site.bundle import open_bundle, write_bundle
 
-MESSAGES = int(os.environ.get("OTOC_FUZZ", "240"))
+MESSAGES = int(os.environ.get("OTOC_FUZZ", "100"))
 SUBSCRIBERS = int(os.environ.get("OTOC_SUBSCRIBERS", "20"))
 BURST = 60
 
@@ -46,20 +46,25 @@ def label(probe: Probe, frame: str, stamp: int | None = None) -> None:
 
 def test_random_messages_do_no_harm(serving: Process, probe: Probe) -> None:
     rng = np.random.default_rng(0)
-    for first in range(0, MESSAGES, BURST):
+    looked_at = burst = 0
+    # A busy computer drops most clouds unseen, so it goes on until enough were looked at.
+    while looked_at < MESSAGES:
         probe.labels.clear()
-        for _ in range(min(BURST, MESSAGES - first)):
+        for _ in range(BURST):
             probe.publish(random_message(rng))
             time.sleep(0.05)  # faster than that the node drops most of them unseen
-        label(probe, f"after {first}")
+        burst += 1
+        label(probe, f"after burst {burst}")
         for labels in probe.labels:
             assert len(labels.data) == labels.width * labels.height * labels.point_step
+        values = probe.status()[2]
+        sound = burst  # clouds of `label`
+        before = looked_at
+        looked_at = int(values["rejected"]) + int(values["labelled"]) - sound
+        assert looked_at > before, f"nothing was looked at in burst {burst}: {values}"
     assert serving.popen.poll() is None
     assert "failure" not in serving.log() and "Traceback" not in serving.log(), serving.log()
-    values = probe.status()[2]
-    looked_at = int(values["rejected"]) + int(values["labelled"])
     print(f"{values['received']} messages received, {looked_at} looked at: {values}")
-    assert looked_at > MESSAGES / 5, "most were never looked at"
 
 
 def test_a_silent_sensor_is_told_and_comes_back(

@@ -31,6 +31,20 @@ def test_a_share_of_the_crops_is_shown_without_colour(tmp_path, share, seen):
     assert coloured == seen
 
 
+def test_a_crop_says_where_in_their_voxels_positions_lie(tmp_path):
+    site = make_small_site(tmp_path / "site", train=1, val=0)
+    settings = preprocessing(site)
+    scene = load_scene(site.scenes()[0], settings)
+    targets = true_targets(scene.prepared, voxel_truth(site.scenes()[0], scene.prepared), THING)
+    batch = draw_batch(
+        [scene], [targets], settings, 1, 2, 2000, 0.0,
+        np.random.default_rng(0), torch.device("cpu"),
+    )  # fmt: skip
+    inner = batch.features[:, settings.features.index("inner_x") :][:, :3].numpy()
+    assert np.abs(inner).max() <= 0.5 + 1e-3
+    assert (inner.std(axis=0) > 0.1).all()
+
+
 def test_a_bundle_can_be_scored_as_for_a_sensor_without_colours(trained_site, tiny_bundle):
     scenes = trained_site.scenes(split="val")[:1]
     quiet = Progress(disable=True)
