@@ -31,7 +31,7 @@ from efficiency.controls import Room, height_and_colour, nearest_click, oracle
 from efficiency.plot import plot
 from efficiency.runs import FULL, QUICK, rooms, run_settings, seconds, trained
 from efficiency.scoring import Trained, label_quality, prepare, prepared_views, room_confusions
-from efficiency.sides import HEADLINE, SIDES
+from efficiency.sides import HEADLINE, SENSORS, SIDES
 from efficiency.tabletop import tabletop_site
 from peak_memory import added_megabytes
 from rich.console import Console
@@ -151,7 +151,7 @@ def compare(
             networks = Trained(run)
             found.append(room_confusions(networks, held_out, side.alone, classes))
             for part, seen in (("views", views), ("again", back)):
-                if seen and name in HEADLINE:
+                if seen and name in HEADLINE | SENSORS:
                     extra[part].append(room_confusions(networks, seen, side.alone, classes))
         tables[name] = np.stack(found)
         row |= {"miou": pooled(tables[name]), "seeds": args.seeds}

@@ -73,7 +73,7 @@ def optimise(
         torch.manual_seed(int(rng.integers(2**62)) + parallel.rank())  # of dropout
         batch = draw_batch(
             scenes, targets, prepared, settings.crops, settings.levels, settings.max_voxels,
-            settings.colourless, rng, device,
+            settings.colourless, settings.views, rng, device,
         )  # fmt: skip
         rate = settings.learning_rate * _warm_cosine(
             (number * settings.steps + step) / (settings.rounds * settings.steps)

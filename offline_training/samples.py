@@ -28,7 +28,6 @@ I32 = NDArray[np.int32]
 TILT = np.deg2rad(5.0)
 SCALE = 0.1
 HEIGHT_SHIFT = 0.3  # metres, σ; live views do not always see the floor
-VIEW_SHARE = 0.5  # raw views among the crops, where a scene keeps some
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +84,7 @@ def draw_batch(
     levels: int,
     max_voxels: int,
     colourless: float,
+    views: float,
     rng: np.random.Generator,
     device: torch.device,
 ) -> Batch:
@@ -93,7 +93,8 @@ def draw_batch(
     With several processes each gets its share of these crops.
 
     Args:
-        colourless: share of crops shown without colour.
+        colourless: share of crops shown without colour; views: of raw views among them, where a
+            scene keeps some.
     """
     chosen = rng.choice(len(scenes), crops, replace=len(scenes) < crops)
     mine = parallel.dealt(crops)
@@ -101,7 +102,7 @@ def draw_batch(
     groups_before = 0
     for row, own in zip(chosen[mine], rng.spawn(crops)[mine], strict=True):
         scene, target = scenes[row], targets[row]
-        crop = _draw_crop(scene, target, settings, max_voxels // crops, colourless, own)
+        crop = _draw_crop(scene, target, settings, max_voxels // crops, colourless, views, own)
         known = crop.voxel >= 0
         labels.append(np.where(known, target.label[crop.voxel], -1))
         weights.append(np.where(known, target.weight[crop.voxel], 0).astype(np.float32))
@@ -145,11 +146,12 @@ def _draw_crop(
     settings: Preprocessing,
     max_voxels: int,
     colourless: float,
+    views: float,
     rng: np.random.Generator,
 ) -> _Crop:
     cloud = scene.parts[0 if len(scene.parts) == 1 else int(rng.integers(len(scene.parts)))]
     points = int(max_voxels * cloud.density * 0.95)
-    if len(scene.views) and rng.random() < VIEW_SHARE:
+    if len(scene.views) and rng.random() < views:
         cloud = scene.views[int(rng.integers(len(scene.views)))]
     inside = _around_a_point(cloud, target, points, rng)
     turn = _random_turn(rng)

@@ -22,6 +22,7 @@ class TrainingSettings(BaseModel):
         learning_rate: its peak; it warms up, then falls to zero over all rounds.
         labels: `clicks`, or `full` for the ground truth of the training scenes.
         colourless: share of crops shown without colour, so that a bundle works without it.
+        views: share of crops that are taken from raw views, of scenes that keep some.
         reach: whether beliefs count what a click reaches over like super-voxels, too; without it
             the first round has the clicked super-voxels alone, as in the paper.
         accept: confidence from which a belief becomes a pseudo label.
@@ -43,6 +44,7 @@ class TrainingSettings(BaseModel):
     learning_rate: float = Field(gt=0)
     labels: Literal["clicks", "full"] = "clicks"
     colourless: float = Field(default=0.1, ge=0, le=1)
+    views: float = Field(default=0.5, ge=0, le=1)
     reach: bool = True
     seed: int = Field(default=0, ge=0)
     accept: float = 0.9

@@ -50,7 +50,7 @@ def one_step(site: Site, kind: str = "transformer") -> dict[str, torch.Tensor]:
         scenes.append(loaded), targets.append(target)
     batch = draw_batch(
         scenes, targets, preprocessing(site), settings.crops, settings.levels, settings.max_voxels,
-        0.1, np.random.default_rng(0), torch.device("cpu"),
+        0.1, 0.5, np.random.default_rng(0), torch.device("cpu"),
     )  # fmt: skip
     floats = ("features", "weight", "offset")
     batch = replace(batch, **{name: getattr(batch, name).double() for name in floats})

@@ -80,7 +80,7 @@ def test_crops_come_from_the_parts_that_are_taught(street, few, tmp_path):
     assert 0 < len(taught) < len(scene.parts)
     for row in taught:
         batch = draw_batch(
-            [scene.only(row)], [targets], preprocessing(street), 1, 2, 1500, 0.0,
+            [scene.only(row)], [targets], preprocessing(street), 1, 2, 1500, 0.0, 0.0,
             np.random.default_rng(row), torch.device("cpu"),
         )  # fmt: skip
         assert 500 < len(batch.features) <= 1500

@@ -21,7 +21,7 @@ def test_a_share_of_the_crops_is_shown_without_colour(tmp_path, share, seen):
     coloured = 0
     for seed in range(3):
         batch = draw_batch(
-            [scene], [targets], preprocessing(site), 2, 2, 2000, share,
+            [scene], [targets], preprocessing(site), 2, 2, 2000, share, 0.5,
             np.random.default_rng(seed), torch.device("cpu"),
         )  # fmt: skip
         fine = batch.maps.levels[0].same.n_outputs
@@ -37,7 +37,7 @@ def test_a_crop_says_where_in_their_voxels_positions_lie(tmp_path):
     scene = load_scene(site.scenes()[0], settings)
     targets = true_targets(scene.prepared, voxel_truth(site.scenes()[0], scene.prepared), THING)
     batch = draw_batch(
-        [scene], [targets], settings, 1, 2, 2000, 0.0,
+        [scene], [targets], settings, 1, 2, 2000, 0.0, 0.5,
         np.random.default_rng(0), torch.device("cpu"),
     )  # fmt: skip
     inner = batch.features[:, settings.features.index("inner_x") :][:, :3].numpy()
