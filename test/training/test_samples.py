@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -43,6 +45,24 @@ def test_a_crop_says_where_in_their_voxels_positions_lie(tmp_path):
     inner = batch.features[:, settings.features.index("inner_x") :][:, :3].numpy()
     assert np.abs(inner).max() <= 0.5 + 1e-3
     assert (inner.std(axis=0) > 0.1).all()
+
+
+@pytest.mark.parametrize(("share", "seen"), [(0.0, 0), (1.0, 4)])
+def test_a_share_of_the_crops_is_taken_from_raw_views(tmp_path, share, seen):
+    site = make_small_site(tmp_path / "site", train=1, val=0)
+    scene = load_scene(site.scenes()[0], preprocessing(site))
+    targets = true_targets(scene.prepared, voxel_truth(site.scenes()[0], scene.prepared), THING)
+    whole = scene.parts[0]
+    rows = {name: getattr(whole, name)[:1] for name in ("xyz", "rgb", "normal", "height", "voxel")}
+    speck = replace(whole, **rows)  # a view that saw one point
+    found = 0
+    for seed in range(4):
+        batch = draw_batch(
+            [replace(scene, views=(speck,))], [targets], preprocessing(site), 1, 1, 2000, 0.0,
+            share, np.random.default_rng(seed), torch.device("cpu"),
+        )  # fmt: skip
+        found += len(batch.features) == 1
+    assert found == seen
 
 
 def test_a_bundle_can_be_scored_as_for_a_sensor_without_colours(trained_site, tiny_bundle):
