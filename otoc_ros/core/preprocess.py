@@ -151,7 +151,8 @@ def preprocess(
     if cloud.rgb is not None:
         seen = cloud.rgb if len(rows) == len(cloud) else np.take(cloud.rgb, rows, axis=0)
         rgb = mean_per_voxel(seen, grid) / np.float32(255)
-        texture = brightness_deviation(seen, grid) / np.float32(255)
+        if "texture" in settings.features:  # bundles of former versions do without it
+            texture = brightness_deviation(seen, grid) / np.float32(255)
     normal = sharp_normals(grid.coords, xyz)
     height = height_above_floor(xyz[:, 2])
     lap("voxels")

@@ -66,7 +66,6 @@ def test_without_reach_and_pseudo_labels_the_clicks_alone_teach(tmp_path, monkey
         assert metrics["pseudo_labels"] == 0
         assert metrics["clicked_supervoxels"] > 0
     reached, *clicked = taught
-    print(reached, clicked)
     assert reached > 0.8 and max(clicked) < 0.3
 
 
