@@ -41,6 +41,7 @@ def optimise(
     prepared: Preprocessing,
     class_weight: Tensor,
     saved: Path,
+    pace: int,
     stop: list[bool],
     advance: Callable[[int], object],
 ) -> list[list[float]]:
@@ -50,6 +51,8 @@ def optimise(
         number: of the round. scenes, targets: each with a label at least, in the same order.
         class_weight: float32 [C], from `class_weights`.
         saved: where progress is kept, and found again.
+        pace: rounds for which the learning rate falls in this one; 1, or more in a last round that
+            comes early.
         stop: whose first entry says that a person wants to stop after the present step.
         advance: told how many steps were done.
 
@@ -76,7 +79,7 @@ def optimise(
             settings.colourless, settings.views, rng, device,
         )  # fmt: skip
         rate = settings.learning_rate * _warm_cosine(
-            (number * settings.steps + step) / (settings.rounds * settings.steps)
+            (number * settings.steps + pace * step) / (settings.rounds * settings.steps)
         )
         for name, optimizer in optimizers.items():
             optimizer.param_groups[0]["lr"] = rate * RATE[name]

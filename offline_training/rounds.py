@@ -45,6 +45,25 @@ def finished_rounds(site: Site) -> int:
     return number
 
 
+def is_last(site: Site, settings: TrainingSettings, number: int) -> bool:
+    """Whether a round ends the training: none is left, or what it is taught is settled.
+
+    What is on disk before the round begins tells, so that an interrupted training ends alike.
+    """
+    if number >= settings.rounds - 1:
+        return True
+    if number == 0 or settings.labels == "full":
+        return False
+    changed: float = round_metrics(site, number - 1)["changed"]
+    return changed < settings.settled
+
+
+def is_trained(site: Site, settings: TrainingSettings) -> bool:
+    """Whether the last round is complete on disk."""
+    finished = finished_rounds(site)
+    return finished > 0 and is_last(site, settings, finished - 1)
+
+
 def round_metrics(site: Site, number: int) -> dict[str, Any]:
     """What a finished round noted; InputError where its file is damaged."""
     path = round_folder(site, number) / "metrics.json"
@@ -52,7 +71,8 @@ def round_metrics(site: Site, number: int) -> dict[str, Any]:
         metrics: dict[str, Any] = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is damaged; train again without --resume") from error
-    return {"confidence": {}, "held_out_clicks": 0} | metrics  # of before confidence was fitted
+    # Those of former versions lack some.
+    return {"confidence": {}, "held_out_clicks": 0, "changed": 1.0} | metrics
 
 
 def fitted_confidence(site: Site, number: int) -> ConfidenceSettings:

@@ -51,6 +51,8 @@ from offline_training.rounds import (
     begin_rounds,
     finished_rounds,
     fitted_confidence,
+    is_last,
+    is_trained,
     load_labels,
     preprocessing,
     round_folder,
@@ -126,8 +128,8 @@ def train_site(
         if first:
             load_networks(round_folder(site, first - 1) / "networks.safetensors", networks.named())
         with _stop_on_interrupt() as stop:
-            for number in range(first, settings.rounds):
-                trainer.play_round(number, networks, stop)
+            while not is_trained(site, settings):
+                trainer.play_round(finished_rounds(site), networks, stop)
     finally:
         if parallel.rank() == 0:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -211,7 +213,8 @@ class _Trainer:
         folder = round_folder(self.site, number)
         folder.mkdir(parents=True, exist_ok=True)
         held_out = self._held_out_in(number)
-        self._teach(self.labels_after(number - 1), held_out)
+        taught = self.labels_after(number - 1)
+        self._teach(taught, held_out)
         area = self._area_before(number)
         losses = self._optimise(number, networks, area, stop)
         self._look(number, networks)
@@ -234,6 +237,8 @@ class _Trainer:
                 "clicked_supervoxels": _count(following, PERSON),
                 "pseudo_labels": _count(following, PSEUDO),
                 "supervoxels": sum(len(known.label) for known in following),
+                # The truth that full labels teach stays.
+                "changed": _changed(taught, following) if self.settings.labels == "clicks" else 0.0,
             }
             earlier = [round_metrics(self.site, each) for each in range(number)]
             draw_curves(folder / "curves.png", [*earlier, metrics])
@@ -247,7 +252,7 @@ class _Trainer:
     def _held_out_in(self, number: int) -> list[list[int]]:
         """Marks that a round is not taught, by scene; the last round learns from every click, and
         what was learnt once cannot be held out any more."""
-        last = number == self.settings.rounds - 1
+        last = is_last(self.site, self.settings, number)
         learnt = number > 0 and not round_metrics(self.site, number - 1)["held_out_clicks"]
         return [[] for _ in self.held_out] if last or learnt else self.held_out
 
@@ -323,6 +328,7 @@ class _Trainer:
             self.preprocessing,
             weight,
             round_folder(self.site, number) / "progress.safetensors",
+            settings.rounds - number if is_last(self.site, settings, number) else 1,
             stop,
             lambda steps: self.progress.advance(task, steps),
         )
@@ -420,6 +426,12 @@ def _areas(scenes: Sequence[TrainingScene], beliefs: Sequence[F32]) -> NDArray[n
         size = np.bincount(scene.prepared.supervoxel, minlength=scene.prepared.n_supervoxels)
         area += size @ belief
     return area
+
+
+def _changed(before: Sequence[SceneLabels], after: Sequence[SceneLabels]) -> float:
+    """Share of all super-voxels that were labelled otherwise before."""
+    different = [old.label != new.label for old, new in zip(before, after, strict=True)]
+    return round(float(np.concatenate(different).mean()), 5)
 
 
 def _count(labels: Sequence[SceneLabels], provenance: int) -> int:

@@ -17,8 +17,10 @@ class TrainingSettings(BaseModel):
         width, levels: size of both U-Nets.
         max_voxels: voxels of one step, over its crops.
         crops: scenes a step looks at.
-        rounds: times that labels are propagated and networks trained on them.
+        rounds: times that labels are propagated and networks trained on them, at most.
         steps: optimiser steps a round.
+        settled: share of the labels; where a round changed fewer of them, the next round is the
+            last one. Zero plays every round: labels settle before networks do.
         learning_rate: its peak; it warms up, then falls to zero over all rounds.
         labels: `clicks`, or `full` for the ground truth of the training scenes.
         colourless: share of crops shown without colour, so that a bundle works without it.
@@ -41,6 +43,7 @@ class TrainingSettings(BaseModel):
     crops: int = Field(gt=0)
     rounds: int = Field(ge=1)
     steps: int = Field(ge=1)
+    settled: float = Field(default=0.0, ge=0, le=1)
     learning_rate: float = Field(gt=0)
     labels: Literal["clicks", "full"] = "clicks"
     colourless: float = Field(default=0.1, ge=0, le=1)

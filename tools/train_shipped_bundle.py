@@ -17,12 +17,12 @@ from offline_training.settings import preset
 from offline_training.site_evaluation import evaluate_bundle
 from otoc_ros.cli.console import bar, out
 
-ROOMS = 40
+ROOMS = 120
 VOXEL_SIZE = 0.08  # metres
-# One level less than `tiny`: under 5 MB with weights of 8 bits. The truth of simulated rooms costs
-# nobody a click.
-SETTINGS = preset("tiny").model_copy(
-    update={"levels": 4, "rounds": 2, "steps": 2000, "labels": "full"}
+# Two levels less than `small`: under 5 MB with weights of 8 bits. The truth of simulated rooms
+# costs nobody a click.
+SETTINGS = preset("small").model_copy(
+    update={"levels": 5, "rounds": 2, "steps": 2400, "labels": "full"}
 )
 
 

@@ -61,6 +61,14 @@ def train(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Optimiser steps a round instead of the preset's.")
     ] = None,
+    settled: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Where a round changed a smaller share of the labels, the next is the last one.",
+        ),
+    ] = 0.0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an earlier run stopped.")
     ] = False,
@@ -80,7 +88,9 @@ def train(
 
     if device is Device.cuda and not torch.cuda.is_available():
         raise InputError("--device cuda: PyTorch finds no GPU here; use --device cpu")
-    wanted = {"labels": labels.value, "seed": seed, "rounds": rounds, "steps": steps}
+    wanted = {
+        "labels": labels.value, "seed": seed, "rounds": rounds, "steps": steps, "settled": settled,
+    }  # fmt: skip
     settings = preset_named(preset.value)
     spread = settings.propagation.model_copy(update={"kind": propagation.value})
     settings = settings.model_copy(
@@ -184,7 +194,14 @@ def _show_rounds(site: Path) -> None:
     from rich.table import Table
 
     table = Table(
-        "round", "seconds", "loss", "clicked", "pseudo labels", "super-voxels", "temperature"
+        "round",
+        "seconds",
+        "loss",
+        "clicked",
+        "pseudo labels",
+        "super-voxels",
+        "changed",
+        "temperature",
     )
     for path in sorted((site / "rounds").glob("*/metrics.json")):
         metrics = json.loads(path.read_bytes())
@@ -195,6 +212,7 @@ def _show_rounds(site: Path) -> None:
             str(metrics["clicked_supervoxels"]),
             str(metrics["pseudo_labels"]),
             str(metrics["supervoxels"]),
+            f"{metrics.get('changed', 1):.1%}",
             f"{metrics.get('confidence', {}).get('temperature', 1):.2f}",
         )
     out.print(table)

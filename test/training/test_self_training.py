@@ -9,6 +9,7 @@ from PIL import Image
 from rich.progress import Progress
 from small_site import make_small_site
 
+from offline_training import optimise as optimise_module
 from offline_training import self_training
 from offline_training.beliefs import believe, network_scores
 from offline_training.labels import PERSON, PSEUDO, clicked_labels
@@ -17,6 +18,7 @@ from offline_training.scenes import load_scene, voxel_truth
 from offline_training.self_training import (
     Interrupted,
     Networks,
+    finished_rounds,
     preprocessing,
     round_folder,
     round_metrics,
@@ -151,6 +153,34 @@ def test_interrupted_and_resumed_training_ends_in_the_same_bits(tmp_path, steps,
         noted = [round_metrics(site, number) for site in (parts, whole)]
         assert noted[0] | {"seconds": 0} == noted[1] | {"seconds": 0}
         assert len(noted[0]["curve"]["total"]) == QUICK.steps
+
+
+def test_training_ends_after_labels_have_settled_and_resumes_to_the_same_end(tmp_path):
+    settings = QUICK.model_copy(update={"rounds": 5, "steps": 3, "settled": 1.0})
+    site = make_small_site(tmp_path / "site", train=2, val=0)
+    rates = []
+
+    def watched(rate, *rest):
+        rates.append(rate)
+        return warm_cosine(rate, *rest)
+
+    warm_cosine = optimise_module._warm_cosine
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optimise_module, "_warm_cosine", watched)
+        train_site(site, settings, CPU, quiet())
+    noted = [round_metrics(site, number) for number in range(finished_rounds(site))]
+    assert len(noted) == 2 and noted[0]["changed"] < 1
+    # The last round learns from every click, and the learning rate falls to its end in it.
+    assert noted[0]["held_out_clicks"] > 0 and noted[1]["held_out_clicks"] == 0
+    assert rates == pytest.approx([0, 1 / 15, 2 / 15, 3 / 15, 7 / 15, 11 / 15])
+    ended = weights(site, 1)
+    train_site(site, settings, CPU, quiet(), resume=True)
+    assert finished_rounds(site) == 2 and weights(site, 1) == ended
+    parts = make_small_site(tmp_path / "parts", train=2, val=0)
+    with pytest.raises(Interrupted):
+        train_site(parts, settings, CPU, StopAt(5))
+    train_site(parts, settings, CPU, quiet(), resume=True)
+    assert weights(parts, 1) == ended
 
 
 def test_every_round_leaves_a_picture_of_its_curves(trained_site):
