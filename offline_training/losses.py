@@ -103,8 +103,8 @@ def described_supervoxels(
     """Voxels pooled to super-voxels."""
     inside = batch.supervoxel >= 0
     rows, count = batch.supervoxel[inside], batch.n_supervoxels
-    label = torch.full((count,), -1, device=rows.device).scatter(0, rows, batch.label[inside])
-    trust = batch.weight.new_zeros(count).scatter(0, rows, batch.weight[inside])
+    label = _majority(batch.label[inside], rows, count, len(class_weight))
+    trust = batch.weight.new_zeros(count).scatter_reduce(0, rows, batch.weight[inside], "amax")
     return DescribedSupervoxels(
         pool_rows(output.feature[inside], rows, count),
         pool_rows(batch.features[inside], rows, count),
@@ -112,6 +112,12 @@ def described_supervoxels(
         label,
         trust * class_weight[label.clamp(min=0)] * (label >= 0),
     )
+
+
+def _majority(label: Tensor, rows: Tensor, count: int, classes: int) -> Tensor:
+    """The most frequent label of each row's voxels, -1 = none among them: int64 [count]."""
+    votes = torch.bincount(rows * (classes + 1) + label + 1, minlength=count * (classes + 1))
+    return votes.view(count, classes + 1).argmax(dim=1) - 1
 
 
 def relation_losses(

@@ -20,7 +20,7 @@ from otoc_ros.core.preprocess import (
     brightness_deviation,
     inner_position,
 )
-from otoc_ros.core.voxels import mean_per_voxel, voxelize
+from otoc_ros.core.voxels import VoxelGrid, mean_per_voxel, voxelize
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -150,9 +150,9 @@ def _draw_crop(
     rng: np.random.Generator,
 ) -> _Crop:
     cloud = scene.parts[0 if len(scene.parts) == 1 else int(rng.integers(len(scene.parts)))]
-    points = int(max_voxels * cloud.density * 0.95)
     if len(scene.views) and rng.random() < views:
         cloud = scene.views[int(rng.integers(len(scene.views)))]
+    points = int(max_voxels * cloud.density * 0.95)
     inside = _around_a_point(cloud, target, points, rng)
     turn = _random_turn(rng)
     xyz = cloud.xyz[inside] @ turn.T
@@ -163,11 +163,13 @@ def _draw_crop(
     position = mean_per_voxel(xyz, grid)
     center = np.where((voxel >= 0)[:, None], target.center[voxel], np.nan)
     aligned = center + scene.prepared.grid.origin.astype(np.float32)
-    colours = None if cloud.rgb is None or rng.random() < colourless else cloud.rgb[inside]
+    rgb = texture = None
+    if cloud.rgb is not None and rng.random() >= colourless:
+        rgb, texture = _random_colour(cloud.rgb[inside], grid, rng)
     features = assemble_features(
         settings.features,
-        rgb=None if colours is None else _random_colour(mean_per_voxel(colours, grid), rng),
-        texture=None if colours is None else brightness_deviation(colours, grid),
+        rgb=rgb,
+        texture=texture,
         height=mean_per_voxel(cloud.height[inside, None], grid)[:, 0]
         + np.float32(rng.normal(0, HEIGHT_SHIFT) * (rng.random() < 0.5)),
         upness=mean_per_voxel(
@@ -216,10 +218,11 @@ def _about(axis: int, angle: float) -> NDArray[np.float64]:
     return turn
 
 
-def _random_colour(rgb: F32, rng: np.random.Generator) -> F32:
+def _random_colour(rgb: F32, grid: VoxelGrid, rng: np.random.Generator) -> tuple[F32, F32]:
+    """Colour and texture of the voxels in other light: float32 [V, 3] and [V]."""
+    mean = mean_per_voxel(rgb, grid)
     contrast, brightness = rng.uniform(0.8, 1.25), rng.normal(0, 0.08)
     tint = rng.normal(0, 0.03, 3)
-    noise = rng.normal(0, 0.02, rgb.shape)
-    return np.clip((rgb - 0.5) * contrast + 0.5 + brightness + tint + noise, 0, 1).astype(
-        np.float32
-    )
+    noise = rng.normal(0, 0.02, mean.shape)
+    lit = np.clip((mean - 0.5) * contrast + 0.5 + brightness + tint + noise, 0, 1)
+    return lit.astype(np.float32), brightness_deviation(rgb, grid) * np.float32(contrast)

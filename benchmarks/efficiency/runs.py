@@ -84,24 +84,28 @@ def _copy(source: Path, target: Path) -> None:
 def _click(site: Site, side: Side, seed: int) -> int:
     """The side's clicks on the training scenes, if they are not there yet; how many there are."""
     scenes = site.scenes(split="train")
-    if not any(scene.clicks() for scene in scenes):
-        order = np.random.default_rng(seed).permutation(len(scenes))
-        for row in sorted(order[: max(1, round(side.scenes * len(scenes)))].tolist()):
-            for again in range(side.clicks):
-                scenes[row].append_clicks(
-                    simulate_clicks(
-                        scenes[row],
-                        site.config,
-                        scene_rng(seed + 1000 * again, scenes[row].name),
-                        border=side.border,
-                        wrong=side.wrong,
-                    )
-                )
+    order = np.random.default_rng(seed).permutation(len(scenes))
+    for row in sorted(order[: max(1, round(side.scenes * len(scenes)))].tolist()):
+        if scenes[row].clicks():
+            continue  # from a run that was cut off
+        drawn = [
+            simulate_clicks(
+                scenes[row],
+                site.config,
+                scene_rng(seed + 1000 * again, scenes[row].name),
+                border=side.border,
+                wrong=side.wrong,
+            )
+            for again in range(side.clicks)
+        ]
+        scenes[row].append_clicks([click for clicks in drawn for click in clicks])
     return sum(len(scene.clicks()) for scene in scenes)
 
 
 def _sources() -> str:
     """What training depends on: another tree trains anew."""
-    folder = Path(generator.__file__).parents[1]
-    files = sorted([*folder.glob("*.py"), *folder.glob("reach/*.*")])
+    root = Path(generator.__file__).parents[2]
+    training = ["offline_training/*.py", "offline_training/reach/*.*", "native/*.*"]
+    common = ["otoc_ros/core/*.py", "otoc_ros/site/simulate.py"]
+    files = sorted(path for part in training + common for path in root.glob(part))
     return "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)

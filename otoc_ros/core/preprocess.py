@@ -255,6 +255,8 @@ def inner_position(
 def brightness_deviation(rgb: NDArray[Any], grid: VoxelGrid) -> NDArray[np.float32]:
     """Standard deviation of the brightness of each voxel's points, in the colours' unit.
 
+    Estimated with n - 1, so that a thinned cloud has about the texture of the whole.
+
     Args:
         rgb: number [N, 3] of the grid's points; brightness is the mean of the three.
 
@@ -280,8 +282,9 @@ def _brightness_deviation(rgb, voxel_of_point, points_per_voxel):  # type: ignor
         squares[voxel_of_point[i]] += brightness * brightness
     deviation = np.empty(voxels, np.float32)
     for v in range(voxels):
-        mean = total[v] / points_per_voxel[v]
-        deviation[v] = np.sqrt(max(squares[v] / points_per_voxel[v] - mean * mean, 0.0))
+        n = points_per_voxel[v]
+        variance = (squares[v] - total[v] * total[v] / n) / max(n - 1, 1)
+        deviation[v] = np.sqrt(max(variance, 0.0))
     return deviation
 
 

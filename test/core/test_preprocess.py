@@ -75,7 +75,7 @@ def test_brightness_deviates_from_its_mean_in_each_voxel():
     xyz = np.array([[0.01, 0.01, 0.01]] * 3 + [[0.9, 0.9, 0.9]])
     rgb = np.array([[0, 30, 60], [90, 90, 90], [20, 30, 40], [255, 0, 7]], np.uint8)
     deviation = brightness_deviation(rgb, voxelize(xyz, 0.05))
-    np.testing.assert_allclose(deviation, [np.std([30, 90, 30]), 0], rtol=1e-6)
+    np.testing.assert_allclose(deviation, [np.std([30, 90, 30], ddof=1), 0], rtol=1e-6)
 
 
 def test_colourless_clouds_have_zero_colour_features():
