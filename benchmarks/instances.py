@@ -2,11 +2,12 @@
 
     python benchmarks/instances.py --quick --json instances.json
 
-Five parts, each in cells that are kept in the cache and read back when run again: `tabletop` (real
-views, OTOC_DATA), `rooms` (simulated), `scores` (ScoreNet against the live score, on rooms of split
-dev), `identity` (a simulated camera path) and `ms` (clustering alone, up to a million points,
-plotted beside the JSON). Clusterings and scores are compared on the same network outputs. Times are
-the median of wall times on an otherwise idle machine.
+Five parts: `tabletop` (real views, OTOC_DATA), `rooms` (simulated), `scores` (ScoreNet against the
+live score, on rooms of split dev), `identity` (a simulated camera path) and `ms` (clustering alone,
+up to a million points, plotted beside the JSON). Trainings and rooms are kept in the cache;
+`--parts` adds to those that the JSON has, each with its command. Clusterings and scores are
+compared on the same network outputs. Times are the median of wall times on an otherwise idle
+machine.
 """
 
 from __future__ import annotations
@@ -70,15 +71,19 @@ def main() -> None:
     machine = f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     command = "python benchmarks/instances.py " + " ".join(sys.argv[1:])
     print(f"machine: {machine}\nseed: {args.seed}\ncommand: {command}", flush=True)
-    result = {"machine": machine, "seed": args.seed, "command": command}
-    result["rooms_generator"] = generator_hash()[:12]
+    known = args.json is not None and args.json.exists()
+    result = json.loads(args.json.read_text()) if known else {}
+    result |= {"rooms_generator": generator_hash()[:12]}
     run = {"tabletop": tabletop, "rooms": rooms, "scores": scores}
     run |= {"identity": identity, "ms": milliseconds}
     for part in args.parts.split(","):
         if part == "tabletop" and not args.data:
             print("no tabletop: give the recordings with --data or OTOC_DATA", file=sys.stderr)
             continue
+        if part not in run:
+            parser.error(f"--parts: there is no {part!r}; there are {', '.join(PARTS)}")
         result[part] = run[part](args)
+        result.setdefault("runs", {})[part] = {"machine": machine, "command": command}
         print(part, json.dumps(result[part], indent=1), flush=True)
         if args.json:
             args.json.write_text(json.dumps(result, indent=1) + "\n")
@@ -244,7 +249,9 @@ def identity(args: argparse.Namespace) -> dict:
             finite = np.isfinite(frame.cloud.xyz).all(axis=1)
             if not finite.any():
                 continue  # too near to a wall to see anything
-            counts = finite & (frame.instance > 0)
+            is_thing = (frame.semantic >= 0) & perception.thing[frame.semantic]
+            # Where a thing of no object is, the truth does not know; on a wall it knows: no object.
+            counts = finite & (frame.semantic >= 0) & (~is_thing | (frame.instance > 0))
             exact = from_truth(frame, perception.thing)
             real = perception(frame.cloud, up)
             labelled = {
@@ -252,7 +259,6 @@ def identity(args: argparse.Namespace) -> dict:
                 "real": steady["real"](frame.cloud, real, 0.5 * step, frame.pose),
                 "real_without_identity": real,
             }
-            is_thing = (frame.semantic >= 0) & perception.thing[frame.semantic]
             true = np.where(is_thing, frame.instance, 0).astype(np.int32)
             for name, found in labelled.items():
                 score[name].add(true, found.instance, counts)
@@ -281,8 +287,9 @@ def from_truth(frame, thing) -> LabelledCloud:
         number = len(objects) + 1
         instance[mine] = number
         name = int(np.bincount(frame.semantic[mine]).argmax())
-        box = upright_box(frame.cloud.xyz[mine])
-        objects.append(DetectedObject(number, name, 1.0, box))
+        xyz = frame.cloud.xyz[mine]
+        ends = xyz.min(axis=0), xyz.max(axis=0)
+        objects.append(DetectedObject(number, name, 1.0, upright_box(xyz), *ends))
     none = np.zeros(len(finite), np.int32)
     class_id = frame.semantic.astype(np.int32)
     sure, strange = known.astype(np.float32), none.astype(np.float32)

@@ -33,6 +33,11 @@ def preprocessing(site: Site) -> Preprocessing:
     return Preprocessing(voxel_size=site.config.voxel_size)
 
 
+def scratch_folder(site: Site) -> Path:
+    """What a training needs on disk only while it runs."""
+    return site.path / "rounds" / "scratch"
+
+
 def round_folder(site: Site, number: int) -> Path:
     return site.path / "rounds" / f"{number:02d}"
 
@@ -81,16 +86,21 @@ def fitted_confidence(site: Site, number: int) -> ConfidenceSettings:
     return ConfidenceSettings.model_validate(known)
 
 
-def begin_rounds(site: Site, settings: TrainingSettings, resume: bool) -> None:
-    """Make a fresh folder of rounds, or check that the one that is there can be gone on with."""
-    rounds = site.path / "rounds"
-    path = rounds / "training.json"
-    if not resume:
-        if rounds.exists():
-            shutil.rmtree(rounds)
-        rounds.mkdir()
-        atomic_write(path, settings.model_dump_json(indent=1).encode())
-        return
+def begin_rounds(site: Site, settings: TrainingSettings) -> None:
+    """Forget an earlier training, now that nothing stands in the way of this one. What a person
+    set aside stays."""
+    for path in (site.path / "rounds").glob("[0-9][0-9]"):
+        shutil.rmtree(path)
+    _save_settings(site, settings)
+
+
+def continue_rounds(site: Site, settings: TrainingSettings) -> None:
+    """Go on with an earlier training, if it had the same settings; it may get more rounds.
+
+    Raises:
+        InputError: it had others, or there is none.
+    """
+    path = site.path / "rounds" / "training.json"
     earlier = training_settings(site)
     if earlier.model_copy(update={"rounds": settings.rounds}) != settings:
         different = [
@@ -100,6 +110,12 @@ def begin_rounds(site: Site, settings: TrainingSettings, resume: bool) -> None:
             f"{path} was begun with other settings ({', '.join(different)}); "
             "give the same ones or train again without --resume"
         )
+    _save_settings(site, settings)
+
+
+def _save_settings(site: Site, settings: TrainingSettings) -> None:
+    path = site.path / "rounds" / "training.json"
+    atomic_write(path, settings.model_dump_json(indent=1).encode())
 
 
 def training_settings(site: Site) -> TrainingSettings:

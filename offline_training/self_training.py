@@ -49,6 +49,7 @@ from offline_training.optimise import Interrupted, class_weights, mean_losses, o
 from offline_training.reach import LOOKS, ReachModel, reach_every_scene
 from offline_training.rounds import (
     begin_rounds,
+    continue_rounds,
     finished_rounds,
     fitted_confidence,
     is_last,
@@ -59,6 +60,7 @@ from offline_training.rounds import (
     round_metrics,
     save_doubts,
     save_labels,
+    scratch_folder,
     training_settings,
 )
 from offline_training.samples import Targets, labelled_parts
@@ -115,14 +117,20 @@ def train_site(
             f"torchrun with --nproc-per-node {settings.crops} or less"
         )
     torch.use_deterministic_algorithms(device.type == "cpu")
-    scratch = site.path / "rounds" / "scratch"
+    scratch = scratch_folder(site)
     if parallel.rank() == 0:
-        begin_rounds(site, settings, resume)
+        if resume:
+            continue_rounds(site, settings)
         shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir()
+        scratch.mkdir(parents=True)
     parallel.wait()
     try:
         trainer = _Trainer(site, settings, device, progress)
+        if parallel.rank() == 0:
+            if not resume:  # not earlier: what cannot be trained costs no training that was
+                begin_rounds(site, settings)
+            save_doubts(site, site.scenes(split="train"), trainer.doubted)
+        parallel.wait()
         networks = Networks.fresh(site, settings, device)
         first = finished_rounds(site)
         if first:
@@ -151,7 +159,7 @@ class _Trainer:
         self.thing = np.array([known.kind == "thing" for known in site.config.classes])
         on_disk = site.scenes(split="train")
         names = [scene.name for scene in on_disk]
-        self.store = SceneStore(site.path / "rounds" / "scratch", names, self.preprocessing)
+        self.store = SceneStore(scratch_folder(site), names, self.preprocessing)
         task = progress.add_task("prepare scenes", total=len(names))
         for row in self._mine():
             self._prepare(row, on_disk[row])
@@ -162,15 +170,13 @@ class _Trainer:
         reaches = settings.reach and settings.labels == "clicks"
         model = ReachModel.shipped() if reaches else None
         task = progress.add_task("reach", total=len(names) * (LOOKS if model else 1))
-        doubted = reach_every_scene(
+        self.doubted = reach_every_scene(
             self.store,
             self._mine(),
             self.thing,
             model,
             lambda: progress.advance(task, parallel.count()),
         )
-        if parallel.rank() == 0:
-            save_doubts(site, on_disk, doubted)
         self.clicked = [
             clicked_labels(scene.marks, scene.prepared.n_supervoxels) for scene in self.scenes
         ]

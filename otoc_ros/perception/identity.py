@@ -141,7 +141,9 @@ class SteadyIdentity:
         """The objects of a cloud as tracks without an id, in the order of their numbers."""
         pose = np.eye(4) if pose is None else np.asarray(pose, np.float64)
         rows = np.flatnonzero(labelled.instance > 0)
-        rows = rows[:: len(rows) // MOST_POINTS + 1]
+        first = np.zeros(len(labelled.objects) + 1, np.int64)
+        first[labelled.instance[rows[::-1]]] = rows[::-1]  # of the smallest object, too, a point
+        rows = np.union1d(rows[:: len(rows) // MOST_POINTS + 1], first[1:])
         points = cloud.xyz[rows].astype(np.float64) @ pose[:3, :3].T + pose[:3, 3]
         number = labelled.instance[rows]
         order = np.argsort(number, kind="stable")

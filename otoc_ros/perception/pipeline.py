@@ -49,12 +49,15 @@ class DetectedObject:
         class_id: row of the bundle's class table.
         score: 0..1.
         box: upright in gravity, in the frame of the input cloud.
+        low, high: float64 [3], metres, the corners of the box along the axes of that frame.
     """
 
     id: int
     class_id: int
     score: float
     box: Box
+    low: F64
+    high: F64
 
 
 @dataclass(frozen=True, eq=False)
@@ -368,10 +371,17 @@ class Perception:
 
 
 def _detected(row: int, found: Instance, prepared: Prepared) -> DetectedObject:
-    aligned = upright_box(prepared.xyz[found.voxels])
+    upright = prepared.xyz[found.voxels]
+    aligned = upright_box(upright)
     aligned = Box(aligned.center + prepared.grid.origin, aligned.rotation, aligned.extent)
+    places = (upright + prepared.grid.origin) @ prepared.rotation
     return DetectedObject(
-        row + 1, found.class_id, found.score, aligned.rotated(prepared.rotation.T)
+        row + 1,
+        found.class_id,
+        found.score,
+        aligned.rotated(prepared.rotation.T),
+        places.min(axis=0),
+        places.max(axis=0),
     )
 
 

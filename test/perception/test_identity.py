@@ -6,7 +6,7 @@ import pytest
 from otoc_ros.core.boxes import upright_box
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.perception import DetectedObject, LabelledCloud
-from otoc_ros.perception.identity import IdentitySettings, SteadyIdentity
+from otoc_ros.perception.identity import MOST_POINTS, IdentitySettings, SteadyIdentity
 
 CUP, BOX = 0, 1
 
@@ -23,7 +23,9 @@ def seen(*objects):
     sizes = [len(points) for points, _ in objects] + [1]
     instance = np.repeat([*range(1, len(objects) + 1), 0], sizes).astype(np.int32)
     found = [
-        DetectedObject(row, class_id, 0.9, upright_box(points))
+        DetectedObject(
+            row, class_id, 0.9, upright_box(points), points.min(axis=0), points.max(axis=0)
+        )
         for row, (points, class_id) in enumerate(objects, start=1)
     ]
     zero = np.zeros(len(xyz), np.int32)
@@ -75,6 +77,19 @@ def test_a_small_object_that_is_carried_along_keeps_its_id():
     assert follow(SteadyIdentity(), *way) == [[1]] * 6
     strict = SteadyIdentity(IdentitySettings(reach=0))
     assert follow(strict, *way)[-1] != [1]
+
+
+def test_a_speck_beside_a_large_object_is_followed():
+    """A large cloud is thinned before it is compared; of the speck a point is left."""
+    side = np.arange(0, 3, 0.01)
+    wall = np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)
+    wall = np.column_stack([wall, np.zeros(len(wall))]).astype(np.float32)
+    speck = np.array([[5, 5, 5], [5.01, 5, 5]], np.float32)
+    assert len(wall) > MOST_POINTS
+    for before in range(4):  # wherever the thinning falls
+        large = (wall[before:], BOX)
+        ids = follow(SteadyIdentity(), [large, (speck, CUP)], [large, (speck, CUP)])
+        assert ids == [[1, 2]] * 2
 
 
 def test_an_object_that_comes_back_is_known_and_its_id_was_not_given_away():

@@ -106,6 +106,9 @@ def test_objects_have_their_points_and_boxes_in_the_frame_of_the_cloud(perceptio
             np.abs((mine - thing.box.center) @ thing.box.rotation) <= thing.box.extent / 2 + 0.06
         )
         assert inside.all()
+        assert (mine >= thing.low - 0.06).all() and (mine <= thing.high + 0.06).all()
+        assert np.abs(mine.min(axis=0) - thing.low).max() < 0.06
+        assert np.abs(mine.max(axis=0) - thing.high).max() < 0.06
         np.testing.assert_allclose(thing.box.rotation[:, 2], tilt @ UP, atol=1e-6)
 
 

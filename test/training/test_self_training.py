@@ -23,6 +23,7 @@ from offline_training.self_training import (
     round_folder,
     round_metrics,
     train_site,
+    training_settings,
 )
 from offline_training.settings import preset
 from offline_training.site_evaluation import evaluate_bundle
@@ -212,6 +213,15 @@ def test_what_cannot_be_trained_or_resumed_says_so(tmp_path):
     other = QUICK.model_copy(update={"width": 4, "steps": 1})
     with pytest.raises(InputError, match="width"):
         train_site(site, other, CPU, quiet(), resume=True)
+    train_site(site, QUICK.model_copy(update={"rounds": 2, "steps": 1}), CPU, quiet(), resume=True)
+    assert training_settings(site).rounds == 2
+    aside = site.path / "rounds" / "set-aside-20260101-000000"
+    round_folder(site, 1).rename(aside)
     (site.scenes()[0].path / "clicks.jsonl").unlink()
     with pytest.raises(InputError, match="no clicks"):
         train_site(site, QUICK, CPU, quiet())
+    # What cannot be trained costs no training that was.
+    assert finished_rounds(site) == 1 and training_settings(site).steps == 1
+    full = QUICK.model_copy(update={"labels": "full", "rounds": 1, "steps": 1})
+    train_site(site, full, CPU, quiet())
+    assert training_settings(site).labels == "full" and aside.is_dir()
