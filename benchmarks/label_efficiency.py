@@ -3,10 +3,11 @@
     python benchmarks/label_efficiency.py --quick --json label_efficiency.json
 
 Every side is trained for the same optimiser steps on the same simulated rooms and scored on rooms
-whose furniture it never saw, as the live pipeline would label their fused scans. Trainings are kept
-in the cache and gone on with when the command is given again; `--sides` runs some of them, and
-their rows join those that the JSON file already has. `--site SITE` takes the scenes of a site with
-truth (splits train and val) in place of simulated rooms.
+whose furniture it never saw, as the live pipeline labels the super-voxels of their fused scans,
+before its objects settle their class. Trainings are kept in the cache and gone on with when the
+command is given again; `--sides` runs some of them, and their rows join those of the same settings
+and sources that the JSON file already has. `--site SITE` takes the scenes of a site with truth
+(splits train and val) in place of simulated rooms.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,7 +31,7 @@ from computer import processor
 from efficiency.bootstrap import intervals, pooled
 from efficiency.controls import Room, height_and_colour, nearest_click, oracle
 from efficiency.plot import plot
-from efficiency.runs import FULL, QUICK, rooms, run_settings, seconds, trained
+from efficiency.runs import FULL, QUICK, rooms, run_settings, seconds, sources, trained
 from efficiency.scoring import Trained, label_quality, prepare, prepared_views, room_confusions
 from efficiency.sides import HEADLINE, SENSORS, SIDES
 from efficiency.tabletop import tabletop_site
@@ -72,33 +74,51 @@ def main() -> None:
     machine = f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     command = "python benchmarks/label_efficiency.py " + " ".join(sys.argv[1:])
     print(f"machine: {machine}\nseed: {args.seed}\ncommand: {command}", flush=True)
-    earlier = json.loads(args.json.read_text()) if args.json and args.json.exists() else {}
-    result = earlier | {
-        "machine": machine,
-        "seed": args.seed,
-        "commands": ([*earlier.get("commands", []), command])[-COMMANDS:],
-        "rooms_generator": generator_hash()[:12],
-    }
+    result = json.loads(args.json.read_text()) if args.json and args.json.exists() else {}
+    result |= {"seed": args.seed, "rooms_generator": generator_hash()[:12]}
     run = {"rooms": of_rooms, "tabletop": of_tabletop, "propagation": of_propagation}
+    check_names(parser, args, run)
     for part in args.parts.split(","):
         if part == "tabletop" and not args.data:
             print("no tabletop: give the recordings with --data or OTOC_DATA", file=sys.stderr)
             continue
-        result[part] = run[part](args, result.get(part, {}))
+        earlier = result.get(part, {})
+        commands = [*earlier.get("commands", []), command][-COMMANDS:]
+        result[part] = run[part](args, earlier) | {"machine": machine, "commands": commands}
         if args.json:
             args.json.write_text(json.dumps(result, indent=1) + "\n")
     if args.json and result.get("rooms", {}).get("rows"):
         plot(result["rooms"]["rows"], args.json.with_suffix(".png"))
 
 
+def check_names(
+    parser: argparse.ArgumentParser, args: argparse.Namespace, parts: dict[str, object]
+) -> None:
+    for option, given, known in (
+        ("--sides", args.sides or "full", SIDES), ("--parts", args.parts, parts)
+    ):  # fmt: skip
+        for name in given.split(","):
+            if name not in known:
+                parser.error(f"{option}: there is no {name!r}; there are {', '.join(known)}")
+
+
 def base_settings(args: argparse.Namespace) -> TrainingSettings:
     return run_settings(args.preset, quick=args.quick, steps=args.steps)
 
 
-def chosen_sides(args: argparse.Namespace) -> list[str]:
-    if args.sides:
-        return args.sides.split(",")
-    return list(HEADLINE) if args.quick else list(SIDES)
+def chosen_sides(args: argparse.Namespace, otherwise: Iterable[str]) -> list[str]:
+    return args.sides.split(",") if args.sides else list(otherwise)
+
+
+def earlier_rows(args: argparse.Namespace, earlier: dict, made_of: dict) -> list[dict]:
+    """Rows of the file; an error where they were made of other settings or sources."""
+    for name, value in made_of.items():
+        if earlier and earlier.get(name) != value:
+            sys.exit(
+                f"{args.json} has rows of other {name}: {earlier.get(name)}, not {value}; "
+                "ratios across them would mean nothing. Give another --json"
+            )
+    return earlier.get("rows", [])
 
 
 def of_rooms(args: argparse.Namespace, earlier: dict) -> dict:
@@ -109,31 +129,35 @@ def of_rooms(args: argparse.Namespace, earlier: dict) -> dict:
         site = rooms(args.cache, numbers, args.voxel_size, args.seed, visit=0)
         train = {"train": numbers["train"]}
         again = rooms(args.cache, train, args.voxel_size, args.seed, visit=1)
-    rows = compare(args, site, again, base_settings(args))
-    rows = joined(earlier.get("rows", []), rows)
-    show(rows, "rooms")
-    return headline(rows) | {
+    made_of = {
         "voxel_size": site.config.voxel_size,
         "settings": base_settings(args).model_dump(mode="json"),
+        "sources": sources(),
         "train_scenes": len(site.scenes(split="train")),
         "val_scenes": len(site.scenes(split="val")),
-        "rows": rows,
     }
+    before = earlier_rows(args, earlier, made_of)
+    sides = chosen_sides(args, HEADLINE if args.quick else SIDES)
+    rows = joined(before, compare(args, sides, site, again))
+    show(rows, "rooms")
+    return headline(rows) | made_of | {"rows": rows}
 
 
 def of_tabletop(args: argparse.Namespace, earlier: dict) -> dict:
     """Real views: clicks on set-ups of some objects, scored on other set-ups of other objects."""
     site = tabletop_site(args.data, args.cache)
-    args.sides = args.sides or ",".join(HEADLINE)
-    rows = joined(earlier.get("rows", []), compare(args, site, None, base_settings(args)))
+    made_of = {"settings": base_settings(args).model_dump(mode="json"), "sources": sources()}
+    before = earlier_rows(args, earlier, made_of)
+    rows = joined(before, compare(args, chosen_sides(args, HEADLINE), site, None))
     show(rows, "tabletop")
-    return headline(rows) | {"rows": rows}
+    return headline(rows) | made_of | {"rows": rows}
 
 
 def compare(
-    args: argparse.Namespace, site: Site, again: Site | None, base: TrainingSettings
+    args: argparse.Namespace, sides: list[str], site: Site, again: Site | None
 ) -> list[dict]:
     """A row for each side, with its ratio to full labels and how sure that is."""
+    base = base_settings(args)
     classes = len(site.config.classes)
     held_out = [prepare(scene, site) for scene in site.scenes(split="val")]
     learnt = site.scenes(split="train")
@@ -141,7 +165,7 @@ def compare(
     views = [v for scene in site.scenes(split="val") for v in prepared_views(scene, site, VIEWS)]
     back = [] if again is None else [prepare(scene, again) for scene in again.scenes()]
     tables, rows = {}, []
-    for name in dict.fromkeys([REFERENCE, *chosen_sides(args)]):
+    for name in dict.fromkeys([REFERENCE, *sides]):
         side, found, row = SIDES[name], [], {"side": name, "says": SIDES[name].says}
         # The U-Net alone of full labels is that of the side with every stage: one training.
         taught = REFERENCE if name == "full_unet" else name

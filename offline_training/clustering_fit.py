@@ -41,14 +41,19 @@ def fit_to_site(perception: Perception, site: Site) -> ClusteringSettings:
     scenes of split train; under full labels, those that suit the truth.
 
     Raises:
-        InputError: a scene was clicked after the training, or this is of an earlier version.
+        InputError: the training is of an earlier version.
     """
     full = training_settings(site).labels == "full"
     last = round_folder(site, finished_rounds(site) - 1) / "labels.npz"
     seen: list[tuple[Understanding, LabelledObjects]] = []
-    scenes = [scene for scene in site.scenes(split="train") if full or scene.clicks()]
-    every = -(-len(scenes) // MOST)  # neighbours in a row are often views of one set-up
     with np.load(last, allow_pickle=False) as labels:
+        scenes = [
+            scene
+            for scene in site.scenes(split="train")
+            # Scenes that came after the training wait for the next one.
+            if f"{scene.name}/label" in labels and (full or scene.clicks())
+        ]
+        every = max(1, -(-len(scenes) // MOST))  # neighbours are often views of one set-up
         for scene in scenes[::every]:
             up = None if scene.meta.up is None else np.array(scene.meta.up)
             understood = perception.understand(scene.cloud(), up)

@@ -52,7 +52,7 @@ def trained(
 ) -> tuple[Site, int]:
     """A site of the side's own with its finished rounds, and how many clicks it had."""
     settings = side.training(base, seed)
-    key = hashlib.sha256((settings.model_dump_json() + repr(side) + _sources()).encode())
+    key = hashlib.sha256((settings.model_dump_json() + repr(side) + sources()).encode())
     path = cache / f"run-{common.path.name}-{name}-{seed}-{key.hexdigest()[:10]}"
     if not (path / "site.yaml").exists():
         _copy(common.path, path)
@@ -102,10 +102,11 @@ def _click(site: Site, side: Side, seed: int) -> int:
     return sum(len(scene.clicks()) for scene in scenes)
 
 
-def _sources() -> str:
-    """What training depends on: another tree trains anew."""
+def sources() -> str:
+    """Hash of what training depends on: another tree trains anew."""
     root = Path(generator.__file__).parents[2]
     training = ["offline_training/*.py", "offline_training/reach/*.*", "native/*.*"]
     common = ["otoc_ros/core/*.py", "otoc_ros/site/simulate.py"]
     files = sorted(path for part in training + common for path in root.glob(part))
-    return "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+    each = (hashlib.sha256(path.read_bytes()).digest() for path in files)
+    return hashlib.sha256(b"".join(each)).hexdigest()[:12]

@@ -52,7 +52,8 @@ class Trained:
         load_networks(folder / "networks.safetensors", self.networks.named())
 
     def classes(self, prepared: Prepared, alone: bool) -> I32:
-        """int32 [N], class of each point as the live pipeline finds it, or as the U-Net alone."""
+        """int32 [N], class of each point as the live pipeline finds it before its objects settle
+        theirs, or as the U-Net alone."""
         if alone:
             return prepared.to_points(self._unet(prepared), fill=-1)
         scores = network_scores(self.networks.theta, self.networks.relation, prepared, CPU)

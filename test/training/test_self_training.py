@@ -7,13 +7,15 @@ import pytest
 import torch
 from PIL import Image
 from rich.progress import Progress
-from small_site import make_small_site
+from small_site import make_small_site, small_scene
 
 from offline_training import optimise as optimise_module
 from offline_training import self_training
 from offline_training.beliefs import believe, network_scores
+from offline_training.bundle import export_bundle
 from offline_training.labels import PERSON, PSEUDO, clicked_labels
 from offline_training.optimise import optimise
+from offline_training.reach import every_scene
 from offline_training.scenes import load_scene, voxel_truth
 from offline_training.self_training import (
     Interrupted,
@@ -156,6 +158,38 @@ def test_interrupted_and_resumed_training_ends_in_the_same_bits(tmp_path, steps,
         assert len(noted[0]["curve"]["total"]) == QUICK.steps
 
 
+class Crash(Exception):
+    pass
+
+
+@pytest.mark.parametrize("place", ["advance", "believe", "draw_curves"])
+def test_killed_and_resumed_training_ends_in_the_same_bits(tmp_path, monkeypatch, place):
+    """Killed between two saves of a round, in propagation, or before a round is complete."""
+    whole = make_small_site(tmp_path / "whole", train=2, val=0)
+    train_site(whole, QUICK, CPU, quiet())
+    parts = make_small_site(tmp_path / "parts", train=2, val=0)
+
+    def crash(*_):
+        raise Crash
+
+    class CrashAt(StopAt):
+        def advance(self, task_id, advance=1):
+            self.left -= "train" in self.tasks[task_id].description
+            if self.left == 0:
+                raise Crash
+
+    monkeypatch.setattr(optimise_module, "SAVE_EVERY", 2)
+    with pytest.raises(Crash), monkeypatch.context() as patch:
+        if place != "advance":
+            patch.setattr(self_training, place, crash)
+        train_site(parts, QUICK, CPU, CrashAt(4 if place == "advance" else 1000))
+    left = round_folder(parts, 0) / "progress.safetensors"
+    assert left.exists() and finished_rounds(parts) == 0
+    train_site(parts, QUICK, CPU, quiet(), resume=True)
+    for number in range(QUICK.rounds):
+        assert weights(parts, number) == weights(whole, number)
+
+
 def test_training_ends_after_labels_have_settled_and_resumes_to_the_same_end(tmp_path):
     settings = QUICK.model_copy(update={"rounds": 5, "steps": 3, "settled": 1.0})
     site = make_small_site(tmp_path / "site", train=2, val=0)
@@ -192,14 +226,25 @@ def test_every_round_leaves_a_picture_of_its_curves(trained_site):
         assert 0.01 < ink.mean() < 0.5
 
 
-def test_training_on_clicks_never_looks_at_the_truth(tmp_path):
-    seeing = make_small_site(tmp_path / "seeing", train=2, val=0)
-    blind = make_small_site(tmp_path / "blind", train=2, val=0)
+@pytest.mark.parametrize("fewest", [1, 100])  # learnt reach, doubts and shares; or grown by hand
+def test_training_and_export_on_clicks_never_look_at_the_truth(tmp_path, monkeypatch, fewest):
+    monkeypatch.setattr(every_scene, "FEWEST_CLICKS", fewest)
+    seeing = make_small_site(tmp_path / "seeing", train=10, val=0)
+    blind = make_small_site(tmp_path / "blind", train=10, val=0)
     for scene in blind.scenes():
         (scene.path / "truth.npz").unlink()
+    bundles = []
     for site in (seeing, blind):
-        train_site(site, QUICK, CPU, quiet())
+        train_site(site, QUICK.model_copy(update={"steps": 2}), CPU, quiet())
+        path = export_bundle(site, site.path / "bundle").path
+        bundles.append({file.name: file.read_bytes() for file in path.iterdir()})
     assert weights(seeing, 1) == weights(blind, 1)
+    assert bundles[0] == bundles[1]
+    later = blind.add_scene("later", small_scene(99)[0], split="train", up=(0, 0, 1))
+    (click, *_) = seeing.scenes()[0].clicks()
+    later.append_click(click)  # waits for the next training
+    path = export_bundle(blind, blind.path / "bundle").path
+    assert {file.name: file.read_bytes() for file in path.iterdir()} == bundles[0]
     full = QUICK.model_copy(update={"labels": "full"})
     with pytest.raises(InputError, match=r"truth\.npz"):
         train_site(blind, full, CPU, quiet())
