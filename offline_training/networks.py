@@ -44,8 +44,8 @@ class RelationNet(nn.Module):
     """R: a unit embedding per super-voxel, and the bank that embeddings are compared with.
 
     The paper's R has a U-Net of its own. Ours reads Θ's features, which its loss shapes too, beside
-    the mean of Θ's inputs (colour, height, direction: the seed paper's geometry), so that a
-    training step and a live cloud pay for one U-Net, not two.
+    the mean of Θ's inputs (colour, texture, height, direction, place in the voxel: the seed paper's
+    geometry and more), so that a training step and a live cloud pay for one U-Net, not two.
     """
 
     def __init__(self, in_channels: int, classes: int, width: int) -> None:

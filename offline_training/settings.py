@@ -14,7 +14,7 @@ class TrainingSettings(BaseModel):
     """One preset, filled in; see `PRESETS` for the three that the command line offers.
 
     Attributes:
-        width, levels: size of both U-Nets.
+        width, levels: size of the U-Net.
         max_voxels: voxels of one step, over its crops.
         crops: scenes a step looks at.
         rounds: times that labels are propagated and networks trained on them, at most.
@@ -52,7 +52,7 @@ class TrainingSettings(BaseModel):
     seed: int = Field(default=0, ge=0)
     accept: float = 0.9
     floor: float = 0.0
-    shares: tuple[float, ...] = (1.0,)
+    shares: tuple[float, ...] = Field(default=(1.0,), min_length=1)
     propagation: PropagationSettings = PropagationSettings(touching_weight=5.0, colour_share=0.4)
 
 
@@ -63,7 +63,7 @@ PRESETS = {
     ),
     "small": TrainingSettings(
         preset="small", width=16, levels=7, max_voxels=30_000, crops=2,
-        rounds=4, steps=1200, learning_rate=3e-3,
+        rounds=4, steps=2400, learning_rate=3e-3,
     ),
     "base": TrainingSettings(
         preset="base", width=32, levels=7, max_voxels=400_000, crops=4,

@@ -193,6 +193,8 @@ def predict(
 def _show_rounds(site: Path) -> None:
     from rich.table import Table
 
+    from otoc_ros.core.confidence import ConfidenceSettings
+
     table = Table(
         "round",
         "seconds",
@@ -217,6 +219,11 @@ def _show_rounds(site: Path) -> None:
         )
     out.print(table)
     out.print(f"curves: {path.parent / 'curves.png'}")
+    if metrics.get("confidence", {}) in ({}, ConfidenceSettings().model_dump()):
+        out.print(
+            "confidence is as the networks say it, and nothing is unknown to them: "
+            "to fit that takes two rounds and six clicks"
+        )
     _show_doubts(site)
 
 
