@@ -37,6 +37,7 @@ ARGUMENTS = (
     ("use_sim_time", "false", "Take the time from /clock"),
     ("log_level", "info", "debug, info, warn or error"),
     ("bag", "", "A rosbag2 or a folder of PLY, PCD, NPZ clouds to play in a loop; empty: none"),
+    ("bag_topic", "", "Topic of the bag's clouds; empty: the only one that it has"),
     ("rate", "", "Clouds a second from the bag; empty: as recorded"),
     ("rviz", "false", "Start RViz"),
     ("rviz_config", str(CONFIG / "perception.rviz"), "What RViz shows"),
@@ -86,13 +87,18 @@ def nodes(context: LaunchContext) -> list[Node]:
         )
     ]
     if given["bag"]:
-        pace = ["--rate", given["rate"]] if given["rate"] else []
+        chosen = [
+            word
+            for option, name in (("--rate", "rate"), ("--topic", "bag_topic"))
+            if given[name]
+            for word in (option, given[name])
+        ]
         found.append(
             Node(
                 package="otoc_ros",
                 executable="play_clouds",
                 name="play_clouds",
-                arguments=[given["bag"], "--loop", "--restamp", *pace],
+                arguments=[given["bag"], "--loop", "--restamp", *chosen],
                 **common,
             )
         )
