@@ -157,7 +157,9 @@ def evaluate(
 
 def predict(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of the bundle.")],
-    cloud: Annotated[Path, typer.Argument(metavar="CLOUD", help="PLY, PCD, NPZ, LAS, LAZ or E57 file.")],
+    cloud: Annotated[
+        Path, typer.Argument(metavar="CLOUD", help="PLY, PCD, NPZ, LAS, LAZ or E57 file.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="PLY file to write.")],
     up: Annotated[
         str, typer.Option(metavar="AXIS", help="x, -x, y, -y, z or -z; estimated if none.")

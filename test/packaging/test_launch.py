@@ -67,6 +67,8 @@ def test_launch_builds_its_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for argument in description.get_launch_arguments():
         argument.visit(context)
     assert [node.node_executable for node in module["nodes"](context)] == ["perception_node"]
-    context.launch_configurations.update(bag="/bag", bag_topic="/points", rviz="true", shared_memory="true")
+    context.launch_configurations.update(
+        bag="/bag", bag_topic="/points", rviz="true", shared_memory="true"
+    )
     executables = [node.node_executable for node in module["nodes"](context)]
     assert executables == ["perception_node", "play_clouds", "rviz2"]
