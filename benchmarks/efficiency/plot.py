@@ -23,10 +23,13 @@ def plot(rows: list[dict], path: Path) -> None:
     families = {
         "more clicks an object": ["ours", "clicks_2", "clicks_4", "clicks_8"],
         "fewer scenes": ["scenes_10", "scenes_25", "scenes_50", "ours"],
+        "ours: one click an object": ["ours"],
         "U-Net alone on clicked super-voxels": ["clicked"],
     }
     for label, sides in families.items():
         known = [by_side[name] for name in sides if name in by_side]
+        if len(known) < min(len(sides), 2):
+            continue  # a family of which nothing was run
         minutes = [row["seconds"] / 60 for row in known]
         axes.plot(minutes, [row["miou"] for row in known], "o-", label=label)
     axes.set_xscale("log")
