@@ -20,6 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout that is not installed
 
 import numpy as np
+from choices import several_of
 from clicking_order import ORDERS, Room, clicks_to, curve
 from clicking_page import page
 from clicking_person import Case, outline, voxel_edges
@@ -50,7 +51,7 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="results, completed part by part")
     parser.add_argument("--seed", type=int, default=0, help="of the rooms and the person")
-    parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated")
+    parser.add_argument("--parts", type=several_of(PARTS), default=PARTS, help="comma-separated")
     parser.add_argument("--data", type=Path, default=os.environ.get("OTOC_DATA"))
     default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "otoc_benchmarks"
     parser.add_argument("--cache", type=Path, default=default, help="for the simulated rooms")
@@ -66,7 +67,7 @@ def main() -> None:
     site = _rooms(args)
     warm_up()
     parts = {"noc": outlines, "order": orders, "page": answers, "trials": losses}
-    for name in args.parts.split(","):
+    for name in args.parts:
         result |= parts[name](site, args)
         result.setdefault("commands", {})[name] = command
         if args.json:

@@ -24,6 +24,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads starve a
 sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout that is not installed
 
 import numpy as np
+from choices import several_of
 from computer import processor
 from efficiency.runs import FULL, QUICK, run_settings
 from efficiency.runs import rooms as simulated
@@ -62,7 +63,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, help="how many; three, or one if quick")
     parser.add_argument("--preset", help="of the trainings; small, or tiny if quick")
     parser.add_argument("--steps", type=int, help="of a round of a training; the preset's if none")
-    parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated")
+    parser.add_argument("--parts", type=several_of(PARTS), default=PARTS, help="comma-separated")
     parser.add_argument("--data", type=Path, default=os.environ.get("OTOC_DATA"))
     default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "otoc_benchmarks"
     parser.add_argument("--cache", type=Path, default=default, help="sites, rivals, frames")
@@ -76,14 +77,14 @@ def main() -> None:
     result |= {"rooms_generator": generator_hash()[:12]}
     run = {"tabletop": tabletop, "rooms": rooms, "scores": scores}
     run |= {"identity": identity, "ms": milliseconds}
-    for part in args.parts.split(","):
+    for part in args.parts:
         if part == "tabletop" and not args.data:
             print("no tabletop: give the recordings with --data or OTOC_DATA", file=sys.stderr)
             continue
-        if part not in run:
-            parser.error(f"--parts: there is no {part!r}; there are {', '.join(PARTS)}")
         result[part] = run[part](args)
-        result.setdefault("runs", {})[part] = {"machine": machine, "command": command}
+        result.setdefault("runs", {})[part] = {
+            "machine": machine, "seed": args.seed, "command": command,
+        }  # fmt: skip
         print(part, json.dumps(result[part], indent=1), flush=True)
         if args.json:
             args.json.write_text(json.dumps(result, indent=1) + "\n")

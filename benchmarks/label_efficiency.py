@@ -18,7 +18,6 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,6 +26,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads starve a
 sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout that is not installed
 
 import numpy as np
+from choices import several_of
 from computer import processor
 from efficiency.bootstrap import intervals, pooled
 from efficiency.controls import Room, height_and_colour, nearest_click, oracle
@@ -49,6 +49,7 @@ from otoc_ros.core.propagation import affinities, mean_field, neighbour_graph
 from otoc_ros.core.scene_colours import with_scene_colours
 from otoc_ros.site.site import Site
 
+PARTS = ("rooms", "tabletop", "propagation")
 VIEWS = 3  # raw views of each validation room
 REFERENCE = "full"  # what ratios divide by
 COMMANDS = 12  # last ones that the JSON remembers
@@ -62,8 +63,9 @@ def main() -> None:
     parser.add_argument("--voxel-size", type=float, default=0.08, help="metres")
     parser.add_argument("--seed", type=int, default=0, help="of the first training, and the rooms")
     parser.add_argument("--seeds", type=int, default=1, help="how many trainings of each side")
-    parser.add_argument("--sides", help=f"comma-separated, of {', '.join(SIDES)}; all if none")
-    parser.add_argument("--parts", default="rooms,tabletop,propagation", help="comma-separated")
+    sides = f"comma-separated, of {', '.join(SIDES)}; all if none"
+    parser.add_argument("--sides", type=several_of(SIDES), help=sides)
+    parser.add_argument("--parts", type=several_of(PARTS), default=PARTS, help="comma-separated")
     parser.add_argument("--site", type=Path, help="a site with truth in place of the rooms")
     parser.add_argument("--data", type=Path, default=os.environ.get("OTOC_DATA"))
     parser.add_argument("--json", type=Path, help="rows join those that are in this file")
@@ -77,8 +79,7 @@ def main() -> None:
     result = json.loads(args.json.read_text()) if args.json and args.json.exists() else {}
     result |= {"seed": args.seed, "rooms_generator": generator_hash()[:12]}
     run = {"rooms": of_rooms, "tabletop": of_tabletop, "propagation": of_propagation}
-    check_names(parser, args, run)
-    for part in args.parts.split(","):
+    for part in args.parts:
         if part == "tabletop" and not args.data:
             print("no tabletop: give the recordings with --data or OTOC_DATA", file=sys.stderr)
             continue
@@ -91,23 +92,8 @@ def main() -> None:
         plot(result["rooms"]["rows"], args.json.with_suffix(".png"))
 
 
-def check_names(
-    parser: argparse.ArgumentParser, args: argparse.Namespace, parts: dict[str, object]
-) -> None:
-    for option, given, known in (
-        ("--sides", args.sides or "full", SIDES), ("--parts", args.parts, parts)
-    ):  # fmt: skip
-        for name in given.split(","):
-            if name not in known:
-                parser.error(f"{option}: there is no {name!r}; there are {', '.join(known)}")
-
-
 def base_settings(args: argparse.Namespace) -> TrainingSettings:
     return run_settings(args.preset, quick=args.quick, steps=args.steps)
-
-
-def chosen_sides(args: argparse.Namespace, otherwise: Iterable[str]) -> list[str]:
-    return args.sides.split(",") if args.sides else list(otherwise)
 
 
 def earlier_rows(args: argparse.Namespace, earlier: dict, made_of: dict) -> list[dict]:
@@ -137,7 +123,7 @@ def of_rooms(args: argparse.Namespace, earlier: dict) -> dict:
         "val_scenes": len(site.scenes(split="val")),
     }
     before = earlier_rows(args, earlier, made_of)
-    sides = chosen_sides(args, HEADLINE if args.quick else SIDES)
+    sides = args.sides or list(HEADLINE if args.quick else SIDES)
     rows = joined(before, compare(args, sides, site, again))
     show(rows, "rooms")
     return headline(rows) | made_of | {"rows": rows}
@@ -148,7 +134,7 @@ def of_tabletop(args: argparse.Namespace, earlier: dict) -> dict:
     site = tabletop_site(args.data, args.cache)
     made_of = {"settings": base_settings(args).model_dump(mode="json"), "sources": sources()}
     before = earlier_rows(args, earlier, made_of)
-    rows = joined(before, compare(args, chosen_sides(args, HEADLINE), site, None))
+    rows = joined(before, compare(args, args.sides or list(HEADLINE), site, None))
     show(rows, "tabletop")
     return headline(rows) | made_of | {"rows": rows}
 

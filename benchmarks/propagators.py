@@ -29,8 +29,8 @@ from sparse_engine import machine
 
 from offline_training.bundle import export_bundle
 from offline_training.rooms import generator_hash, make_rooms
-from offline_training.rounds import round_metrics
-from offline_training.self_training import finished_rounds, train_site
+from offline_training.rounds import is_trained, round_metrics
+from offline_training.self_training import train_site
 from offline_training.settings import TrainingSettings, preset
 from offline_training.site_evaluation import evaluate_bundle
 from otoc_ros.site.simulate import scene_rng, simulate_clicks
@@ -97,7 +97,7 @@ def measure(common: Site, chosen: TrainingSettings) -> dict:
         shutil.copytree(common.path, part, copy_function=os.link, dirs_exist_ok=True)
         part.rename(path)
     site, begin = Site.open(path), time.monotonic()
-    if finished_rounds(site) < chosen.rounds:
+    if not is_trained(site, chosen):
         begun = (site.path / "rounds" / "training.json").exists()
         with Progress() as progress:
             train_site(site, chosen, torch.device("cpu"), progress, resume=begun)

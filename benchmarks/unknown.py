@@ -30,7 +30,8 @@ from sparse_engine import machine
 
 from offline_training.bundle import export_bundle
 from offline_training.rooms import generator_hash, make_rooms
-from offline_training.self_training import finished_rounds, train_site
+from offline_training.rounds import is_trained
+from offline_training.self_training import train_site
 from offline_training.settings import preset
 from otoc_ros.core.supervoxels import pool
 from otoc_ros.perception import Perception
@@ -106,7 +107,7 @@ def trained(site: Site, args: argparse.Namespace) -> Path:
     chosen = preset("tiny").model_copy(update={"seed": args.seed})
     if args.quick:
         chosen = chosen.model_copy(update={"steps": 150, "rounds": 3})
-    if finished_rounds(site) < chosen.rounds:
+    if not is_trained(site, chosen):
         begun = (site.path / "rounds" / "training.json").exists()
         with Progress() as progress:
             train_site(site, chosen, torch.device("cpu"), progress, resume=begun)

@@ -87,18 +87,14 @@ def nodes(context: LaunchContext) -> list[Node]:
         )
     ]
     if given["bag"]:
-        chosen = [
-            word
-            for option, name in (("--rate", "rate"), ("--topic", "bag_topic"))
-            if given[name]
-            for word in (option, given[name])
-        ]
+        pace = ["--rate", given["rate"]] if given["rate"] else []
+        topic = ["--topic", given["bag_topic"]] if given["bag_topic"] else []
         found.append(
             Node(
                 package="otoc_ros",
                 executable="play_clouds",
                 name="play_clouds",
-                arguments=[given["bag"], "--loop", "--restamp", *chosen],
+                arguments=[given["bag"], "--loop", "--restamp", *pace, *topic],
                 **common,
             )
         )

@@ -12,7 +12,8 @@ import torch
 
 from offline_training.bundle import export_bundle
 from offline_training.rooms import make_rooms
-from offline_training.self_training import finished_rounds, train_site
+from offline_training.rounds import is_trained
+from offline_training.self_training import train_site
 from offline_training.settings import preset
 from offline_training.site_evaluation import evaluate_bundle
 from otoc_ros.cli.console import bar, out
@@ -31,7 +32,7 @@ def main(scratch: Path) -> None:
     with bar() as progress:
         site = make_rooms(scratch / "site", ROOMS, voxel_size=VOXEL_SIZE)
         begun = (site.path / "rounds" / "training.json").exists()
-        if not begun or finished_rounds(site) < SETTINGS.rounds:
+        if not is_trained(site, SETTINGS):
             train_site(site, SETTINGS, torch.device("cpu"), progress, resume=begun)
         folder = Path(__file__).resolve().parents[1] / "bundle"
         bundle = export_bundle(site, folder, storage="int8")

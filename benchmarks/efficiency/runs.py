@@ -13,7 +13,8 @@ from efficiency.sides import Side
 from rich.progress import Progress
 
 from offline_training import rooms as generator
-from offline_training.self_training import finished_rounds, train_site
+from offline_training.rounds import is_trained
+from offline_training.self_training import train_site
 from offline_training.settings import TrainingSettings, preset
 from otoc_ros.site.simulate import SECONDS_PER_CLICK, scene_rng, simulate_clicks
 from otoc_ros.site.site import Site
@@ -58,7 +59,7 @@ def trained(
         _copy(common.path, path)
     site = Site.open(path)
     clicks = _click(site, side, seed)
-    if finished_rounds(site) < settings.rounds:
+    if not is_trained(site, settings):
         begun = (path / "rounds" / "training.json").exists()
         with Progress() as progress:
             train_site(site, settings, torch.device("cpu"), progress, resume=begun)

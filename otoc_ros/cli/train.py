@@ -195,8 +195,17 @@ def predict(
 def _show_rounds(site: Path) -> None:
     from rich.table import Table
 
+    from offline_training.rounds import (
+        finished_rounds,
+        fitted_confidence,
+        round_folder,
+        round_metrics,
+    )
     from otoc_ros.core.confidence import ConfidenceSettings
+    from otoc_ros.site.site import Site
 
+    opened = Site.open(site)
+    finished = finished_rounds(opened)
     table = Table(
         "round",
         "seconds",
@@ -207,21 +216,21 @@ def _show_rounds(site: Path) -> None:
         "changed",
         "temperature",
     )
-    for path in sorted((site / "rounds").glob("*/metrics.json")):
-        metrics = json.loads(path.read_bytes())
+    for number in range(finished):
+        metrics = round_metrics(opened, number)
         table.add_row(
-            str(metrics["round"] + 1),
+            str(number + 1),
             f"{metrics['seconds']:.0f}",
             f"{metrics['losses'].get('total', float('nan')):.3f}",
             str(metrics["clicked_supervoxels"]),
             str(metrics["pseudo_labels"]),
             str(metrics["supervoxels"]),
-            f"{metrics.get('changed', 1):.1%}",
-            f"{metrics.get('confidence', {}).get('temperature', 1):.2f}",
+            f"{metrics['changed']:.1%}",
+            f"{fitted_confidence(opened, number).temperature:.2f}",
         )
     out.print(table)
-    out.print(f"curves: {path.parent / 'curves.png'}")
-    if metrics.get("confidence", {}) in ({}, ConfidenceSettings().model_dump()):
+    out.print(f"curves: {round_folder(opened, finished - 1) / 'curves.png'}")
+    if fitted_confidence(opened, finished - 1) == ConfidenceSettings():
         out.print(
             "confidence is as the networks say it, and nothing is unknown to them: "
             "to fit that takes two rounds and six clicks"
