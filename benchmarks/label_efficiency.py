@@ -51,6 +51,7 @@ from otoc_ros.site.site import Site
 
 PARTS = ("rooms", "tabletop", "propagation")
 VIEWS = 3  # raw views of each validation room
+TILT = 5.0  # degrees by which the robot is wrong about what is up
 REFERENCE = "full"  # what ratios divide by
 COMMANDS = 12  # last ones that the JSON remembers
 
@@ -148,24 +149,23 @@ def compare(
     held_out = [prepare(scene, site) for scene in site.scenes(split="val")]
     learnt = site.scenes(split="train")
     learnt_rooms = [prepare(scene, site) for scene in learnt]
-    views = [v for scene in site.scenes(split="val") for v in prepared_views(scene, site, VIEWS)]
-    back = [] if again is None else [prepare(scene, again) for scene in again.scenes()]
+    others = otherwise_seen(site, again)
     tables, rows = {}, []
     for name in dict.fromkeys([REFERENCE, *sides]):
         side, found, row = SIDES[name], [], {"side": name, "says": SIDES[name].says}
         # The U-Net alone of full labels is that of the side with every stage: one training.
         taught = REFERENCE if name == "full_unet" else name
-        extra: dict[str, list] = {"views": [], "again": []}
+        extra: dict[str, list] = {part: [] for part in others if name in HEADLINE | SENSORS}
         for seed in range(args.seed, args.seed + args.seeds):
             run, clicks = trained(args.cache, site, taught, SIDES[taught], base, seed)
             networks = Trained(run)
             found.append(room_confusions(networks, held_out, side.alone, classes))
-            for part, seen in (("views", views), ("again", back)):
-                if seen and name in HEADLINE | SENSORS:
-                    extra[part].append(room_confusions(networks, seen, side.alone, classes))
+            for part, each in extra.items():
+                each.append(room_confusions(networks, others[part], side.alone, classes))
         tables[name] = np.stack(found)
         row |= {"miou": pooled(tables[name]), "seeds": args.seeds}
-        row |= {f"{part}_miou": pooled(np.stack(each)) for part, each in extra.items() if each}
+        row["miou_by_seed"] = [round(pooled(each[None]), 4) for each in tables[name]]
+        row |= {f"{part}_miou": pooled(np.stack(each)) for part, each in extra.items()}
         if side.settings.get("labels") != "full":
             row |= {"clicks": clicks, "seconds": seconds(clicks)}
         if name == "ours":
@@ -179,6 +179,20 @@ def compare(
         row["ratio"] = pooled(tables[row["side"]]) / pooled(tables[REFERENCE])
         row["ratio_low"], row["ratio_high"] = sure[row["side"]]
     return [{name: rounded(value) for name, value in row.items()} for row in rows]
+
+
+def otherwise_seen(site: Site, again: Site | None) -> dict[str, list[Room]]:
+    """The same rooms as sensors differ: validation rooms in raw views, without colour and with a
+    tilt that nobody knows of, and the training rooms on another day."""
+    held_out = site.scenes(split="val")
+    parts = {
+        "views": [view for scene in held_out for view in prepared_views(scene, site, VIEWS)],
+        "colourless": [prepare(scene, site, colour=False) for scene in held_out],
+        "tilted": [prepare(scene, site, tilt=TILT) for scene in held_out],
+    }
+    if again is not None:
+        parts["again"] = [prepare(scene, again) for scene in again.scenes()]
+    return {part: seen for part, seen in parts.items() if seen}
 
 
 def controls(

@@ -48,6 +48,7 @@ def save_progress(
     path: Path,
     networks: dict[str, nn.Module],
     optimizers: dict[str, torch.optim.Optimizer],
+    scaler: torch.amp.GradScaler,
     losses: list[list[float]],
 ) -> None:
     """Write all that a later process needs to go on after the steps that had these losses."""
@@ -59,11 +60,16 @@ def save_progress(
         for row, state in optimizer.state_dict()["state"].items():
             for key, value in state.items():
                 tensors[f"optimizer.{name}.{row}.{key}"] = value.detach().cpu().contiguous()
+    for key, value in scaler.state_dict().items():
+        tensors[f"scaler.{key}"] = torch.tensor(value)
     atomic_write(path, safetensors.torch.save(tensors))
 
 
 def load_progress(
-    path: Path, networks: dict[str, nn.Module], optimizers: dict[str, torch.optim.Optimizer]
+    path: Path,
+    networks: dict[str, nn.Module],
+    optimizers: dict[str, torch.optim.Optimizer],
+    scaler: torch.amp.GradScaler,
 ) -> list[list[float]]:
     """Read what `save_progress` wrote; returns the losses of the steps done."""
     load_networks(path, networks)
@@ -75,6 +81,14 @@ def load_progress(
                 row, part = key.removeprefix(f"optimizer.{name}.").split(".")
                 whole["state"].setdefault(int(row), {})[part] = value
         optimizer.load_state_dict(whole)
+    if scaler.is_enabled():
+        scaler.load_state_dict(
+            {
+                key.removeprefix("scaler."): value.item()
+                for key, value in tensors.items()
+                if key.startswith("scaler.")
+            }
+        )
     losses: list[list[float]] = tensors["losses"].tolist()
     return losses
 

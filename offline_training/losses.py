@@ -32,7 +32,11 @@ class Losses(NamedTuple):
 
 
 def step_losses(
-    networks: Networks, batch: Batch, class_weight: Tensor, guidance_share: float
+    networks: Networks,
+    batch: Batch,
+    class_weight: Tensor,
+    guidance_share: float,
+    mixed: bool = False,
 ) -> Losses:
     """All losses of one batch; the bank follows the batch's embeddings.
 
@@ -43,8 +47,11 @@ def step_losses(
         class_weight: float32 [C].
         guidance_share: weight of the unary-guided KL term; 0 in the first round, when the U-Net
             knows too little to guide.
+        mixed: Θ in half precision; all that is compared with labels in full.
     """
-    output = networks.theta(batch.features, batch.maps)
+    with torch.autocast(batch.features.device.type, torch.float16, enabled=mixed):
+        output = networks.theta(batch.features, batch.maps)
+    output = SemanticOutput(*(part.to(batch.features.dtype) for part in output))
     weight = batch.weight * class_weight[batch.label.clamp(min=0)] * (batch.label >= 0)
     semantic = semantic_loss(output.logits, batch.label, weight, SMOOTHING)
     offset = offset_loss(output.offset, batch.offset)

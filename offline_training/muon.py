@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -33,18 +34,21 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
         """One step along the gradients; weights without one stay."""
-        for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                state = self.state[weight]
-                if not state:
-                    state["momentum"] = torch.zeros_like(weight)
-                momentum = state["momentum"].mul_(MOMENTUM).add_(weight.grad)
-                ahead = (weight.grad + MOMENTUM * momentum).flatten(0, 1)
-                change = orthogonal(ahead) * max(ahead.shape) ** 0.5
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.add_(change.view_as(weight), alpha=-group["lr"])
+        with _one_thread():
+            for group in self.param_groups:
+                for weight in group["params"]:
+                    if weight.grad is not None:
+                        self._move(weight, group["lr"], group["weight_decay"])
+
+    def _move(self, weight: Tensor, lr: float, weight_decay: float) -> None:
+        state = self.state[weight]
+        if not state:
+            state["momentum"] = torch.zeros_like(weight)
+        momentum = state["momentum"].mul_(MOMENTUM).add_(weight.grad)
+        ahead = (weight.grad + MOMENTUM * momentum).flatten(0, 1)
+        change = orthogonal(ahead) * max(ahead.shape) ** 0.5
+        weight.mul_(1 - lr * weight_decay)
+        weight.add_(change.view_as(weight), alpha=-lr)
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
@@ -61,3 +65,14 @@ def orthogonal(matrix: Tensor) -> Tensor:
         products = turn @ products @ turn
     result: Tensor = start @ turned
     return result
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Hundreds of small products: to wake a second thread for each takes longer than its half."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -66,7 +66,9 @@ def optimise(
     class_weight = class_weight.to(device)
     parameters = [p for network in networks.named().values() for p in network.parameters()]
     optimizers = _optimizers(networks, parameters)
-    found = load_progress(saved, networks.named(), optimizers) if saved.exists() else []
+    # Half precision knows no gradient below 6e-8: losses are scaled up, gradients down again.
+    scaler = torch.amp.GradScaler(device.type, enabled=settings.mixed)
+    found = load_progress(saved, networks.named(), optimizers, scaler) if saved.exists() else []
     advance(len(found))
     for network in networks.named().values():
         network.train()
@@ -84,19 +86,24 @@ def optimise(
         for name, optimizer in optimizers.items():
             optimizer.param_groups[0]["lr"] = rate * RATE[name]
             optimizer.zero_grad(set_to_none=True)
-        losses = step_losses(networks, batch, class_weight, min(1.0, float(number)))
-        losses.total.backward()  # type: ignore[no-untyped-call]
+        guided = min(1.0, float(number))
+        losses = step_losses(networks, batch, class_weight, guided, settings.mixed)
+        scaler.scale(losses.total).backward()  # type: ignore[no-untyped-call]
         parallel.add_gradients(parameters)
-        torch.nn.utils.clip_grad_norm_(parameters, 10.0)
         for optimizer in optimizers.values():
-            optimizer.step()
+            scaler.unscale_(optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, 10.0)
+        if torch.isfinite(norm):  # in half precision too large a scale overflows; it falls below
+            for optimizer in optimizers.values():
+                optimizer.step()
+        scaler.update()
         asked = torch.tensor(float(stop[0]), device=device)
         known: list[float] = parallel.total(torch.stack([*losses, asked])).tolist()
         found.append(known[:-1])
         wanted = known[-1] > 0
         advance(1)
         if parallel.rank() == 0 and (wanted or (step + 1) % SAVE_EVERY == 0):
-            save_progress(saved, networks.named(), optimizers, found)
+            save_progress(saved, networks.named(), optimizers, scaler, found)
         if wanted:
             raise Interrupted(
                 f"stopped in round {number + 1} after step {step + 1} of {settings.steps}; "

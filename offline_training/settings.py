@@ -21,6 +21,7 @@ class TrainingSettings(BaseModel):
         steps: optimiser steps a round.
         settled: share of the labels; where a round changed fewer of them, the next round is the
             last one. Zero plays every round: labels settle before networks do.
+        mixed: whether Θ's training steps are computed in half precision, for a GPU.
         learning_rate: its peak; it warms up, then falls to zero over all rounds.
         labels: `clicks`, or `full` for the ground truth of the training scenes.
         colourless: share of crops shown without colour, so that a bundle works without it.
@@ -44,6 +45,7 @@ class TrainingSettings(BaseModel):
     rounds: int = Field(ge=1)
     steps: int = Field(ge=1)
     settled: float = Field(default=0.0, ge=0, le=1)
+    mixed: bool = False
     learning_rate: float = Field(gt=0)
     labels: Literal["clicks", "full"] = "clicks"
     colourless: float = Field(default=0.1, ge=0, le=1)

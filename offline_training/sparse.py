@@ -137,7 +137,7 @@ def convolve(features: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
     """Sum of `features[i] @ weight[k]` over the pairs of each output row.
 
     Float32 on a CPU is computed by the C++ kernel where it was built, on CUDA by spconv where it is
-    installed, everything else by PyTorch.
+    installed, everything else by PyTorch. Autocast halves both, as it does for linear layers.
 
     Args:
         features: float [pairs.n_inputs, C_in].
@@ -146,9 +146,13 @@ def convolve(features: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
     Returns:
         float [pairs.n_outputs, C_out].
     """
+    device = features.device.type
+    if torch.is_autocast_enabled(device):
+        half = torch.get_autocast_dtype(device)
+        features, weight = features.to(half), weight.to(half)
     if features.is_cuda and _engine != "torch" and spconv_function() is not None:
         return spconv_convolve(features, weight, *pairs.table, pairs.n_outputs)
-    on_cpu = features.device.type == "cpu" and features.dtype == weight.dtype == torch.float32
+    on_cpu = device == "cpu" and features.dtype == weight.dtype == torch.float32
     native_here = on_cpu and _engine != "torch" and native.library() is not None
     function = _NativeConvolution if native_here else _TorchConvolution
     return function.apply(features, weight, pairs)  # type: ignore[no-any-return, no-untyped-call]

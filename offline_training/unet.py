@@ -121,6 +121,7 @@ class Norm(nn.BatchNorm1d):
     def _over_processes(self, x: Tensor) -> Tensor:
         assert self.running_mean is not None and self.running_var is not None
         assert self.num_batches_tracked is not None and self.momentum is not None
+        x = x.to(self.weight.dtype)  # in mixed precision sums of many rows are too large for half
         mean, columns = x.mean(dim=0).double(), x.shape[1]
         inner = ((x - x.mean(dim=0)) ** 2).sum(dim=0).double()
         rows = mean.new_tensor([len(x)])

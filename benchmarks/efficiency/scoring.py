@@ -22,7 +22,7 @@ from offline_training.self_training import (
     training_settings,
 )
 from offline_training.sparse import Maps
-from otoc_ros.core.cloud import Cloud
+from otoc_ros.core.cloud import Cloud, estimate_up
 from otoc_ros.core.errors import InputError
 from otoc_ros.core.preprocess import Prepared, preprocess
 from otoc_ros.site.scene import Scene
@@ -30,6 +30,7 @@ from otoc_ros.site.site import Site
 from otoc_ros.site.truth import Truth
 
 I32 = NDArray[np.int32]
+F64 = NDArray[np.float64]
 CPU = torch.device("cpu")
 NEAR = 0.05  # metres between a view's point and the fused one that its truth is taken from
 
@@ -75,15 +76,33 @@ class Trained:
         return found
 
 
-def prepare(scene: Scene, site: Site) -> tuple[Prepared, Truth]:
+def prepare(
+    scene: Scene, site: Site, *, colour: bool = True, tilt: float = 0.0
+) -> tuple[Prepared, Truth]:
     """A scene as the live node would see its scan, and its truth.
 
+    Args:
+        colour: whether the sensor has any.
+        tilt: degrees by which what is taken for up leans.
+
     Raises:
-        InputError: it has none.
+        InputError: it has no truth.
     """
     truth = _truth(scene)
+    cloud = scene.cloud()
+    if not colour:
+        cloud = Cloud(cloud.xyz, None)
     up = None if scene.meta.up is None else np.array(scene.meta.up)
-    return preprocess(scene.cloud(), preprocessing(site), up), truth
+    if tilt:
+        up = _leaning(estimate_up(cloud.xyz) if up is None else up, np.deg2rad(tilt))
+    return preprocess(cloud, preprocessing(site), up), truth
+
+
+def _leaning(up: F64, angle: float) -> F64:
+    """A unit vector turned by an angle, to a side that is always the same."""
+    side = np.cross(up, np.eye(3)[np.abs(up).argmin()])
+    leaning: F64 = up * np.cos(angle) + side / np.linalg.norm(side) * np.sin(angle)
+    return leaning
 
 
 def _truth(scene: Scene) -> Truth:

@@ -71,5 +71,8 @@ FAULTS = {
     "wrong_10": Side("10 % of the clicks name a wrong class", wrong=0.1),
     "border": Side("every click on a border", border=1.0),
 }
-SENSORS = {"full_views": Side("full labels, taught on raw views alone", {**FULL, "views": 1.0})}
+SENSORS = {
+    "full_fused": Side("full labels, taught on fused scans alone", {**FULL, "views": 0.0}),
+    "full_views": Side("full labels, taught on raw views alone", {**FULL, "views": 1.0}),
+}
 SIDES = HEADLINE | PARTS | CLICKS | FAULTS | SENSORS

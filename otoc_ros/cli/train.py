@@ -73,6 +73,9 @@ def train(
         bool, typer.Option("--resume", help="Go on where an earlier run stopped.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same result.")] = 0,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="Train the U-Net in half precision; for a GPU.")
+    ] = False,
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.cpu,
 ) -> None:
     """Train a site's networks on its clicks, round by round.
@@ -90,6 +93,7 @@ def train(
         raise InputError("--device cuda: PyTorch finds no GPU here; use --device cpu")
     wanted = {
         "labels": labels.value, "seed": seed, "rounds": rounds, "steps": steps, "settled": settled,
+        "mixed": mixed,
     }  # fmt: skip
     settings = preset_named(preset.value)
     spread = settings.propagation.model_copy(update={"kind": propagation.value})

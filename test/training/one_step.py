@@ -24,7 +24,9 @@ from otoc_ros.site.site import Site
 THING = np.array([False, True, True])
 
 
-def one_step(site: Site, kind: str = "transformer") -> dict[str, torch.Tensor]:
+def one_step(
+    site: Site, kind: str = "transformer", dtype: torch.dtype = torch.float64, mixed: bool = False
+) -> dict[str, torch.Tensor]:
     """Losses, gradients and what batch norms and the bank learnt in one step over four crops.
 
     In float64: ReLUs near zero and the sharp softmax over prototypes make much of rounding.
@@ -38,7 +40,7 @@ def one_step(site: Site, kind: str = "transformer") -> dict[str, torch.Tensor]:
     )  # fmt: skip
     networks = Networks.fresh(site, settings, torch.device("cpu"))
     for network in networks.named().values():
-        network.train().double()
+        network.train().to(dtype)
         for module in network.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0  # falls differently in every process
@@ -53,9 +55,9 @@ def one_step(site: Site, kind: str = "transformer") -> dict[str, torch.Tensor]:
         0.1, 0.5, np.random.default_rng(0), torch.device("cpu"),
     )  # fmt: skip
     floats = ("features", "weight", "offset")
-    batch = replace(batch, **{name: getattr(batch, name).double() for name in floats})
-    class_weight = torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64)
-    losses = step_losses(networks, batch, class_weight, 1.0)
+    batch = replace(batch, **{name: getattr(batch, name).to(dtype) for name in floats})
+    class_weight = torch.tensor([0.5, 1.0, 2.0], dtype=dtype)
+    losses = step_losses(networks, batch, class_weight, 1.0, mixed)
     losses.total.backward()
     found = dict(zip(losses._fields, parallel.total(torch.stack(losses)), strict=True))
     parameters = {

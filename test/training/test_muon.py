@@ -44,3 +44,15 @@ def test_it_learns_where_one_direction_drowns_all_others():
         (inputs @ weight[0] - inputs @ wanted[0]).square().mean().backward()
         optimizer.step()
     assert (weight - wanted).abs().max() < 0.1
+
+
+def test_a_step_leaves_the_number_of_threads_as_it_was():
+    before = torch.get_num_threads()
+    weight = torch.nn.Parameter(torch.ones(8, 4, 4))
+    weight.grad = torch.ones_like(weight)
+    try:
+        torch.set_num_threads(2)
+        Muon([weight], lr=0.01, weight_decay=0.0).step()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

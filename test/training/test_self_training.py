@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 
 import numpy as np
@@ -8,6 +7,7 @@ import torch
 from PIL import Image
 from rich.progress import Progress
 from small_site import make_small_site, small_scene
+from stop_at import StopAt
 
 from offline_training import optimise as optimise_module
 from offline_training import self_training
@@ -123,27 +123,19 @@ def test_clicks_keep_their_label_and_pseudo_labels_are_told_apart(trained_site):
             assert right[pseudo].mean() > 0.9
 
 
-class StopAt(Progress):
-    """Presses Ctrl-C when training has done some steps."""
-
-    def __init__(self, steps):
-        super().__init__(disable=True)
-        self.left = steps
-
-    def advance(self, task_id, advance=1):
-        if "train" in self.tasks[task_id].description:
-            self.left -= 1
-            if self.left == 0:
-                os.kill(os.getpid(), signal.SIGINT)
-        super().advance(task_id, advance)
-
-
 @pytest.mark.parametrize(
-    ("steps", "kind"), [(2, "graph"), (6, "graph"), (9, "graph"), (9, "transformer")]
+    ("steps", "kind", "mixed"),
+    [
+        (2, "graph", False),
+        (6, "graph", False),
+        (9, "graph", False),
+        (9, "transformer", False),
+        (3, "graph", True),
+    ],
 )
-def test_interrupted_and_resumed_training_ends_in_the_same_bits(tmp_path, steps, kind):
+def test_interrupted_and_resumed_training_ends_in_the_same_bits(tmp_path, steps, kind, mixed):
     spread = QUICK.propagation.model_copy(update={"kind": kind})
-    settings = QUICK.model_copy(update={"propagation": spread})
+    settings = QUICK.model_copy(update={"propagation": spread, "mixed": mixed})
     whole = make_small_site(tmp_path / "whole", train=2, val=0)
     train_site(whole, settings, CPU, quiet())
     parts = make_small_site(tmp_path / "parts", train=2, val=0)
