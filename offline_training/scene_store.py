@@ -44,8 +44,8 @@ class SceneStore:
     def read(self, row: int, kind: str) -> Arrays:
         return map_arrays(self.folder / f"{row:05d}.{kind}")
 
-    def write_scene(self, row: int, scene: TrainingScene, graph: csr_matrix) -> None:
-        """Keep a scene and the graph of its touching super-voxels."""
+    def write_scene(self, row: int, scene: TrainingScene, paths: csr_matrix) -> None:
+        """Keep a scene and the paths of objects over its super-voxels."""
         prepared = scene.prepared
         self.write_marks(row, scene.marks)
         arrays: Arrays = {
@@ -53,7 +53,7 @@ class SceneStore:
             "n_supervoxels": np.array(prepared.n_supervoxels),
             **_named("prepared", prepared, _PREPARED),
             **_named("grid", prepared.grid, _GRID),
-            **_named("graph", graph, ("data", "indices", "indptr")),
+            **_named("paths", paths, ("data", "indices", "indptr")),
         }
         for kind, clouds in (("part", scene.parts), ("view", scene.views)):
             arrays[f"{kind}s"] = np.array(len(clouds))
@@ -93,11 +93,11 @@ class SceneStore:
         arrays: dict[str, Any] = {"rgb": None} | self.read(row, f"{kind}{number}")
         return TrainingCloud(**(arrays | {"density": float(arrays["density"])}))
 
-    def graph(self, row: int) -> csr_matrix:
-        """From `touching`."""
+    def paths(self, row: int) -> csr_matrix:
+        """From `object_paths`."""
         arrays = self.read(row, "scene")
         size = int(arrays["n_supervoxels"])
-        part = _part(arrays, "graph")
+        part = _part(arrays, "paths")
         return csr_matrix((part["data"], part["indices"], part["indptr"]), shape=(size, size))
 
 

@@ -36,6 +36,7 @@ from offline_training.labels import (
     clicked_targets,
     grow_objects,
     object_numbers,
+    object_paths,
     shared_objects,
     true_targets,
     with_pseudo_labels,
@@ -69,7 +70,6 @@ from offline_training.scenes import TrainingScene, load_scene, majority, voxel_t
 from offline_training.settings import TrainingSettings
 from otoc_ros.core.confidence import ConfidenceSettings, tempered
 from otoc_ros.core.errors import InputError
-from otoc_ros.core.growth import touching
 from otoc_ros.site.files import atomic_write
 from otoc_ros.site.scene import Scene
 from otoc_ros.site.site import Site
@@ -193,13 +193,13 @@ class _Trainer:
 
     def _prepare(self, row: int, scene: Scene) -> None:
         loaded = load_scene(scene, self.preprocessing)
-        graph = touching(loaded.prepared)
+        paths = object_paths(loaded)
         if self.settings.labels == "full":
             truth = voxel_truth(scene, loaded.prepared)
             targets = true_targets(loaded.prepared, truth, self.thing)
             self.store.write(row, "truth", vars(targets))
             loaded = replace(loaded, marks=true_marks(loaded.prepared, truth))
-        self.store.write_scene(row, loaded, graph)
+        self.store.write_scene(row, loaded, paths)
 
     def labels_after(self, number: int) -> Sequence[SceneLabels]:
         """The labels that a finished round left for the next one; before round 0 what the clicks
@@ -286,7 +286,7 @@ class _Trainer:
         share = self.store.read(row, "share")["share"]
         if share.shape[1]:
             return shared_objects(scene, label, share)
-        return grow_objects(scene, label, self.store.graph(row))
+        return grow_objects(scene, label, self.store.paths(row))
 
     def _object_numbers(self, labels: Sequence[SceneLabels]) -> list[I32]:
         """Of each scene's super-voxels, for those who choose by what a round left: int32 [M]."""

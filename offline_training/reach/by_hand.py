@@ -14,11 +14,10 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
-from offline_training.labels import grow_objects
+from offline_training.labels import grow_objects, object_paths
 from offline_training.reach.behind import surfaces_behind
 from offline_training.reach.clicked import symmetric
 from offline_training.scenes import Mark, TrainingScene
-from otoc_ros.core.growth import touching
 from otoc_ros.core.label_graph import BORDER
 from otoc_ros.core.look import LEVEL, Look
 from otoc_ros.core.propagation import log_softmax
@@ -83,7 +82,7 @@ def reach_by_hand(scene: TrainingScene, thing: NDArray[np.bool_], ample: F64 | N
 def object_areas(scene: TrainingScene, log_reach: F32) -> F64:
     """Area that each mark's object grew to: float64 [marks], m²; zero for what is excluded."""
     label = log_reach.argmax(axis=1).astype(np.int32)
-    owner = grow_objects(scene, label, touching(scene.prepared))
+    owner = grow_objects(scene, label, object_paths(scene))
     voxels = np.bincount(scene.prepared.supervoxel, minlength=len(label))
     rows = owner[owner >= 0]
     grown = np.bincount(rows, voxels[owner >= 0], minlength=len(scene.marks))

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.supervoxels import pool
+from otoc_ros.core.view import View
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -56,10 +57,13 @@ class Look:
         """How the super-voxels of a cloud look.
 
         Args:
-            sensors: float32 [S, 3], where the cloud was seen from, relative to the grid's origin;
-                without any only what is level has a side: it counts as seen from above,
-                ceilings, too.
+            sensors: float32 [S, 3], where the cloud was seen from, relative to the grid's origin.
+                Without any a single view was seen from the origin of its frame; of any other cloud
+                only what is level has a side: it counts as seen from above, ceilings, too.
         """
+        if sensors is None or len(sensors) == 0:
+            view = View.of(prepared)
+            sensors = None if view is None else view.origin[None].astype(np.float32)
 
         def pooled(values: F32) -> F32:
             return pool(values, prepared.supervoxel, prepared.n_supervoxels)
@@ -86,15 +90,17 @@ class Look:
     def step(self, one: I32, other: I32) -> F64:
         """What it costs to go between super-voxels that touch: float64 [pairs]."""
         turned = np.linalg.norm(self.direction[one] - self.direction[other], axis=1)
-        shape = DIRECTION_SHARE * turned + self._fold(one, other) + self._forward(one, other)
+        bent = CREASE * self.concave(one, other)
+        shape = DIRECTION_SHARE * turned + bent + self._forward(one, other)
         return np.asarray(self.unlike_colour(one, other) + shape, np.float64)
 
-    def _fold(self, one: I32, other: I32) -> F64:
-        """Concave creases part what convex edges do not (LCCP, CVPR 2014): float64 [pairs]."""
+    def concave(self, one: I32, other: I32) -> F64:
+        """How concave the creases between super-voxels are, 0..2: float64 [pairs]. They part what
+        convex edges do not (LCCP, CVPR 2014)."""
         way = (self.center[other] - self.center[one]).astype(np.float64)
         way /= np.linalg.norm(way, axis=1, keepdims=True) + 1e-9
         bend = (way * (self.facing[other] - self.facing[one])).sum(axis=1)  # below 0: concave
-        return np.asarray(CREASE * np.maximum(-bend, 0.0), np.float64)
+        return np.asarray(np.maximum(-bend, 0.0), np.float64)
 
     def _forward(self, one: I32, other: I32) -> F64:
         """A picture hangs in front of its wall: float64 [pairs], 0..FORWARD."""
@@ -113,7 +119,7 @@ class Look:
 def _facing(prepared: Prepared, sensors: F32 | None) -> F32:
     """Normals on the side that was seen, zero where nobody knows: float32 [V, 3]."""
     normal = prepared.normal
-    if sensors is None or len(sensors) == 0:
+    if sensors is None:
         return np.where(normal[:, 2:] > LEVEL, normal, np.float32(0))
     _, nearest = cKDTree(sensors).query(prepared.xyz)
     toward = ((sensors[nearest] - prepared.xyz) * normal).sum(axis=1, keepdims=True)

@@ -9,10 +9,13 @@ from offline_training.labels import (
     clicked_labels,
     grow_objects,
     object_numbers,
+    object_paths,
     shared_objects,
     with_pseudo_labels,
 )
 from offline_training.scenes import Mark, TrainingScene, majority
+from otoc_ros.core.cloud import Cloud
+from otoc_ros.core.preprocess import Preprocessing, preprocess
 
 
 def marks(*entries):
@@ -60,6 +63,25 @@ def test_objects_grow_over_touching_super_voxels_of_their_class_from_the_nearest
     assert grow_objects(scene, label, graph).tolist() == [0, 0, 0, 1, 1, -1, -1]
     nobody = TrainingScene("s", None, (), (), ())
     assert (grow_objects(nobody, label, graph) == -1).all()
+
+
+def test_what_touches_in_a_concave_crease_is_parted_there_and_not_half_way_between_the_clicks():
+    # A low box, clicked at its far end, against a tall one, clicked at its foot: seen from above.
+    side = np.arange(0, 0.3, 0.01)
+    x, y = (axis.ravel() for axis in np.meshgrid(side, side))
+    top = np.column_stack([x, y, 0 * x])
+    front = np.column_stack([0 * x + 0.3, y, x])
+    xyz = (np.concatenate([top, front]) - [0.15, 0.15, 1.5]).astype(np.float32)
+    settings = Preprocessing(voxel_size=0.02, supervoxel_size=0.06)
+    prepared = preprocess(Cloud(xyz), settings, np.array([0.0, 0, 1]))
+    owner_of = prepared.to_points(prepared.supervoxel, fill=-1)
+    far, foot = owner_of[0], owner_of[len(top) + np.abs(x - 0.05).argmin()]
+    scene = TrainingScene("s", prepared, (), (), marks(("click", 0, 1, far), ("click", 0, 2, foot)))
+    label = np.zeros(prepared.n_supervoxels, np.int32)
+    owner = grow_objects(scene, label, object_paths(scene))[owner_of]
+    inner = np.concatenate([top[:, 0] < 0.27, front[:, 2] > 0.03])
+    expected = np.repeat([0, 1], [len(top), len(front)])
+    assert (owner == expected)[inner].mean() > 0.95
 
 
 def test_shares_tell_touching_objects_of_a_class_apart_and_a_label_picks_among_them():

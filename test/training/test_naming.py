@@ -8,7 +8,7 @@ from rich.progress import Progress
 from small_site import make_small_site
 
 from offline_training.calibration import held_out_marks
-from offline_training.labels import clicked_labels
+from offline_training.labels import clicked_labels, object_paths
 from offline_training.reach import Doubt, ReachModel, every_scene, reach_every_scene
 from offline_training.reach.naming import believed_names, doubts, renamed
 from offline_training.rounds import doubts_path, save_doubts
@@ -17,7 +17,6 @@ from offline_training.scenes import DOUBTED, Mark, load_scene
 from offline_training.self_training import preprocessing, train_site
 from offline_training.settings import preset
 from otoc_ros.cli.train import _show_doubts
-from otoc_ros.core.growth import touching
 
 FLOOR, BOX, BALL = range(3)
 THING = np.array([False, True, True])
@@ -95,7 +94,7 @@ def reached(clicked_site, tmp_path, monkeypatch):
                 marks = list(loaded.marks)
                 marks[place] = replace(marks[place], kind=kind, class_id=BALL)
                 loaded = replace(loaded, marks=tuple(marks))
-            store.write_scene(row, loaded, touching(loaded.prepared))
+            store.write_scene(row, loaded, object_paths(loaded))
         found = reach_every_scene(store, range(12), THING, ReachModel.shipped(), lambda: None)
         mark = store.scene(4).marks[place]
         return found, store.read(4, "reach")["reach"][mark.supervoxel], mark, place

@@ -7,6 +7,7 @@ from rich.progress import Progress
 from small_site import make_small_site, small_scene
 
 from offline_training import scenes
+from offline_training.labels import object_paths
 from offline_training.one_by_one import OneByOne
 from offline_training.rounds import preprocessing
 from offline_training.samples import Targets, draw_batch, labelled_parts
@@ -15,7 +16,6 @@ from offline_training.scenes import load_scene
 from offline_training.self_training import train_site
 from offline_training.settings import preset
 from otoc_ros.core.cloud import Cloud
-from otoc_ros.core.growth import touching
 from otoc_ros.site.simulate import scene_rng, simulate_clicks
 from otoc_ros.site.truth import Truth
 
@@ -71,7 +71,7 @@ def test_parts_hold_every_point_of_the_whole_and_overlap(street, few, monkeypatc
 def test_crops_come_from_the_parts_that_are_taught(street, few, tmp_path):
     loaded = load_scene(street.scenes()[0], preprocessing(street))
     store = SceneStore(tmp_path, ["street"], preprocessing(street))
-    store.write_scene(0, loaded, touching(loaded.prepared))
+    store.write_scene(0, loaded, object_paths(loaded))
     scene = store.scene(0)
     x = scene.prepared.xyz[:, 0]
     label = np.where(x < 3, 0, -1).astype(np.int32)

@@ -6,6 +6,7 @@ import pytest
 from grey_box import grey_box_on_a_grey_floor
 from small_site import make_small_site
 
+from offline_training.labels import object_paths
 from offline_training.reach import LOOKS, ReachModel, every_scene, model, reach_every_scene
 from offline_training.reach.by_hand import reach_by_hand
 from offline_training.reach.fit import fit_reach, true_scene
@@ -14,7 +15,6 @@ from offline_training.scene_store import SceneStore
 from offline_training.scenes import Mark, TrainingScene, VoxelTruth, load_scene, voxel_truth
 from offline_training.self_training import preprocessing
 from otoc_ros.core.cloud import Cloud
-from otoc_ros.core.growth import touching
 from otoc_ros.core.preprocess import Prepared, Preprocessing, preprocess
 from otoc_ros.site.site import Site
 
@@ -99,7 +99,7 @@ def stored(site: Site, folder: Path) -> SceneStore:
     store = SceneStore(folder, names, preprocessing(site))
     for row, scene in enumerate(site.scenes()):
         loaded = load_scene(scene, preprocessing(site))
-        store.write_scene(row, loaded, touching(loaded.prepared))
+        store.write_scene(row, loaded, object_paths(loaded))
     return store
 
 

@@ -9,6 +9,7 @@ import torch
 from rich.progress import Progress
 from small_site import make_small_site, small_scene
 
+from offline_training.labels import object_paths
 from offline_training.mapped import map_arrays, write_arrays
 from offline_training.one_by_one import OneByOne
 from offline_training.scene_store import SceneStore
@@ -17,7 +18,6 @@ from offline_training.self_training import preprocessing, train_site
 from offline_training.settings import preset
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.errors import InputError
-from otoc_ros.core.growth import touching
 
 QUICK = preset("tiny").model_copy(
     update={"width": 8, "levels": 2, "rounds": 2, "steps": 4, "max_voxels": 3000}
@@ -58,12 +58,12 @@ def test_a_scene_comes_back_as_it_was(tmp_path, colour):
     for name, scene in (("first", site.scenes()[0]), ("other", other)):
         store = SceneStore(tmp_path, [name], preprocessing(site))
         loaded = load_scene(scene, preprocessing(site))
-        graph = touching(loaded.prepared)
-        store.write_scene(0, loaded, graph)
+        paths = object_paths(loaded)
+        store.write_scene(0, loaded, paths)
         found = store.scene(0)
         assert (found.name, found.marks) == (name, loaded.marks)
         np.testing.assert_array_equal(found.sensors, loaded.sensors)
-        assert (store.graph(0) != graph).nnz == 0
+        assert (store.paths(0) != paths).nnz == 0
         assert len(found.views) == len(loaded.views)
         clouds = [(*each.parts, *each.views) for each in (found, loaded)]
         for one, two in zip(*clouds, strict=True):
