@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from offline_training.border_fit import fit_borders, parting
 from offline_training.checkpoint import load_networks
-from offline_training.clustering_fit import fit_to_site
+from offline_training.clustering_fit import fit_clustering, labelled_scenes
 from offline_training.export import OPSET, Storage, write_head_onnx, write_sparse_onnx
 from offline_training.export_propagator import graph_onnx, transformer_onnx
 from offline_training.model import Networks
@@ -37,7 +38,8 @@ from otoc_ros.site.site import Site
 def export_bundle(site: Site, folder: Path, storage: Storage = "float32") -> Bundle:
     """Write the networks of the last finished round as a bundle.
 
-    What keeps objects apart is chosen on the site's training scenes, seen through the very bundle.
+    What keeps objects apart is learnt and chosen on the site's training scenes, seen through the
+    very bundle.
 
     Args:
         storage: how weights lie in the files, see `write_sparse_onnx`.
@@ -45,13 +47,26 @@ def export_bundle(site: Site, folder: Path, storage: Storage = "float32") -> Bun
     Raises:
         InputError: the site has no finished round, or the folder cannot take the bundle.
     """
+    known = ReachModel.shipped().borders()
     with tempfile.TemporaryDirectory() as scratch:
-        draft = _export(site, Path(scratch) / "bundle", storage, ClusteringSettings())
-        clustering = fit_to_site(Perception(draft.path), site)
-    return _export(site, folder, storage, clustering)
+        draft = _export(site, Path(scratch) / "bundle", storage, ClusteringSettings(), known)
+        perception = Perception(draft.path)
+        scenes = labelled_scenes(perception, site)
+    borders = fit_borders(known, [(seen.prepared, said.instance) for seen, said in scenes])
+    parted = [
+        (seen._replace(parting=parting(borders, seen.prepared)), said) for seen, said in scenes
+    ]
+    clustering = fit_clustering(parted, perception.thing, perception.clustering)
+    return _export(site, folder, storage, clustering, borders)
 
 
-def _export(site: Site, folder: Path, storage: Storage, clustering: ClusteringSettings) -> Bundle:
+def _export(
+    site: Site,
+    folder: Path,
+    storage: Storage,
+    clustering: ClusteringSettings,
+    borders: torch.nn.Module,
+) -> Bundle:
     settings = training_settings(site)
     rounds = finished_rounds(site)
     if rounds == 0:
@@ -90,12 +105,10 @@ def _export(site: Site, folder: Path, storage: Storage, clustering: ClusteringSe
             theta.unet.width + columns,
             {**metadata, "otoc_prototypes": prototypes},
         )
-        borders = Path(scratch) / BORDERS
-        write_head_onnx(
-            borders, "together", ReachModel.shipped().borders(), BORDER_FEATURES, metadata
-        )
+        together = Path(scratch) / BORDERS
+        write_head_onnx(together, "together", borders, BORDER_FEATURES, metadata)
         files = {
-            BORDERS: borders.read_bytes(),
+            BORDERS: together.read_bytes(),
             "unet.onnx": unet.read_bytes(),
             "relation.onnx": embedding.read_bytes(),
             "propagator.onnx": _propagator(networks, settings.propagation, metadata),

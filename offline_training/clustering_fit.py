@@ -1,4 +1,4 @@
-"""What keeps the objects of a site apart, chosen on the scenes that were clicked."""
+"""How much keeps the objects of a site apart, chosen on the scenes that were clicked."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from otoc_ros.site.site import Site
 I32 = NDArray[np.int32]
 
 STANDING = (0.0, 2.0, 3.0)  # 4 was never best on views that were held back
+PARTING = (1.25, 2.5)  # twice as much where it breaks nothing: on a table, not in rooms
 COLOUR = (0.0, 1.0)
 NEARLY = 0.02  # of AP + AP50
 MOST = 32  # scenes
@@ -36,16 +37,19 @@ class LabelledObjects(NamedTuple):
     instance: I32
 
 
-def fit_to_site(perception: Perception, site: Site) -> ClusteringSettings:
-    """The clustering settings that suit the clicked scenes of a trained site, of at most MOST
-    scenes of split train; under full labels, those that suit the truth.
+LabelledScene = tuple[Understanding, LabelledObjects]
+
+
+def labelled_scenes(perception: Perception, site: Site) -> list[LabelledScene]:
+    """The clicked scenes of a trained site, at most MOST of split train, as a bundle of it
+    understands them, beside the objects that the last round left; under full labels, the true ones.
 
     Raises:
         InputError: the training is of an earlier version.
     """
     full = training_settings(site).labels == "full"
     last = round_folder(site, finished_rounds(site) - 1) / "labels.npz"
-    seen: list[tuple[Understanding, LabelledObjects]] = []
+    found: list[LabelledScene] = []
     with np.load(last, allow_pickle=False) as labels:
         scenes = [
             scene
@@ -60,11 +64,11 @@ def fit_to_site(perception: Perception, site: Site) -> ClusteringSettings:
             prepared = understood.prepared
             if full:
                 truth = voxel_truth(scene, prepared)
-                labelled = LabelledObjects(truth.semantic, truth.instance)
+                labelled = of_things(truth.semantic, truth.instance, perception.thing)
             else:
                 labelled = labelled_objects(prepared, *_left(labels, scene), perception.thing)
-            seen.append((understood, labelled))
-    return fit_clustering(seen, perception.thing, perception.clustering)
+            found.append((understood, labelled))
+    return found
 
 
 def _left(labels: Mapping[str, I32], scene: Scene) -> tuple[I32, I32]:
@@ -78,7 +82,7 @@ def _left(labels: Mapping[str, I32], scene: Scene) -> tuple[I32, I32]:
 
 
 def fit_clustering(
-    scenes: Sequence[tuple[Understanding, LabelledObjects]],
+    scenes: Sequence[LabelledScene],
     thing: NDArray[np.bool_],
     settings: ClusteringSettings,
 ) -> ClusteringSettings:
@@ -86,20 +90,19 @@ def fit_clustering(
 
     The offsets were trained on these very scenes, where they tell objects apart better than they
     will elsewhere. Therefore their weight is not among what is chosen, and of settings that are
-    nearly as good here, the one wins that asks creases most, and colour least. Without objects
-    nothing changes.
+    nearly as good here, the one wins that asks creases most, then borders, and colour least.
+    Without objects nothing changes.
     """
     classes = np.flatnonzero(thing).tolist()
     found: list[tuple[float, ClusteringSettings]] = []
-    for standing, colour in product(STANDING, COLOUR):
-        candidate = settings.model_copy(
-            update={"standing_weight": standing, "colour_weight": colour}
-        )
+    for standing, parting, colour in product(STANDING, PARTING, COLOUR):
+        weights = {
+            "standing_weight": standing, "parting_weight": parting, "colour_weight": colour,
+        }  # fmt: skip
+        candidate = settings.model_copy(update=weights)
         score = InstanceScore(classes, MIN_REGION)
-        for (prepared, offset, belief, parting), labelled in scenes:
-            instance, objects = cluster_instances(
-                prepared, offset, belief, thing, candidate, parting
-            )
+        for (prepared, offset, belief, apart), labelled in scenes:
+            instance, objects = cluster_instances(prepared, offset, belief, thing, candidate, apart)
             score.add(labelled.semantic, labelled.instance, as_predicted(instance, objects))
         summary = score.summary()
         value = summary["ap"] + summary["ap50"]
@@ -109,7 +112,9 @@ def fit_clustering(
         return settings
     most = max(value for value, _ in found)
     good = [candidate for value, candidate in found if value >= most - NEARLY]
-    return max(good, key=lambda each: (each.standing_weight, -each.colour_weight))
+    return max(
+        good, key=lambda each: (each.standing_weight, each.parting_weight, -each.colour_weight)
+    )
 
 
 def labelled_objects(
@@ -119,9 +124,14 @@ def labelled_objects(
     click's object is unknown."""
     known = (label >= 0) & (~thing[label] | (number > 0))
     groups = prepared.supervoxel
+    return of_things(np.where(known, label, -1)[groups], number[groups], thing)
+
+
+def of_things(semantic: I32, instance: I32, thing: NDArray[np.bool_]) -> LabelledObjects:
+    """Classes and objects of voxels, int32 [V]; stuff is no object."""
+    is_thing = (semantic >= 0) & thing[semantic]
     return LabelledObjects(
-        np.where(known, label, -1).astype(np.int32)[groups],
-        np.where(known & thing[label], number, 0).astype(np.int32)[groups],
+        semantic.astype(np.int32), np.where(is_thing, instance, 0).astype(np.int32)
     )
 
 

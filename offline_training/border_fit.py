@@ -1,0 +1,124 @@
+"""What parts objects at one site, beside what parts them anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from torch import nn
+
+from offline_training.scenes import majority
+from otoc_ros.core.border_look import describe_borders
+from otoc_ros.core.look import Look
+from otoc_ros.core.preprocess import Prepared
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+
+PULL = 45.0  # borders that speak for what is known anywhere; a site's own outnumber them soon
+# Times that a border between objects counts: few are, and one that is missed joins two for good.
+APART = 10.0
+FEW = 20  # borders inside objects, or between them, from which nothing can be learnt
+LEAST_SPREAD = 1e-3  # of a feature, for it to tell anything
+
+
+def fit_borders(known: nn.Sequential, scenes: Sequence[tuple[Prepared, I32]]) -> nn.Sequential:
+    """The scorer of borders for a site: the known one's score, scaled, plus a linear function of
+    what is seen there, so that the borders between labelled objects are told from those inside.
+
+    On a table a concave crease divides things; the known scorer learnt from rooms, where a seat
+    meets the chair's back in one. This is logistic regression with a Gaussian prior at what is
+    known; nothing in it knows a class or asks a network of the site, so objects of unseen kinds are
+    parted like those that were clicked.
+
+    Args:
+        known: from `describe_borders` to logits [E, 1]; `Linear` and `ReLU` in turn.
+        scenes: clouds with the object of each voxel, int32 [V], 0 = none or unknown.
+
+    Returns:
+        layers of the same kind; `known` itself where too few borders are labelled.
+    """
+    described, same = _labelled_borders(scenes)
+    if min(same.sum(), (~same).sum()) < FEW:
+        return known
+    with torch.no_grad():
+        score = known(torch.from_numpy(described))[:, 0].double().numpy()
+    mean, spread = described.mean(axis=0), described.std(axis=0)
+    told = np.where(spread > LEAST_SPREAD, 1 / np.maximum(spread, LEAST_SPREAD), 0)
+    scale, weight, bias = _regress(score, (described - mean) * told, same)
+    return _beside(known, scale, weight * told, bias - float(weight @ (mean * told)))
+
+
+@torch.no_grad()
+def parting(borders: nn.Sequential, prepared: Prepared) -> F64:
+    """-log of the probability that one object has both of a pair that touches, float64 [E], as the
+    live pipeline asks it of a bundle."""
+    described = describe_borders(prepared, Look.of(prepared))
+    score = borders(torch.from_numpy(described))[:, 0].double().numpy()
+    return np.asarray(np.logaddexp(0, -score), np.float64)
+
+
+def _labelled_borders(scenes: Sequence[tuple[Prepared, I32]]) -> tuple[F32, NDArray[np.bool_]]:
+    """Features of the borders of which both sides are of a labelled object, and whether of one."""
+    described, same = [], []
+    for prepared, instance in scenes:
+        number = majority(instance, prepared.supervoxel, prepared.n_supervoxels)
+        sides = number[prepared.borders.pairs]
+        both = (sides > 0).all(axis=1)
+        described.append(describe_borders(prepared, Look.of(prepared))[both])
+        same.append(sides[both, 0] == sides[both, 1])
+    return np.concatenate(described), np.concatenate(same)
+
+
+def _regress(score: F64, columns: F64, same: NDArray[np.bool_]) -> tuple[float, F64, float]:
+    """Scale of the score, weights of the columns and bias that make `same` likeliest."""
+    sign = np.where(same, 1.0, -1.0)
+    count = np.where(same, 1.0, APART)
+    inputs = np.column_stack([score, columns, np.ones(len(score))])
+    prior = np.zeros(inputs.shape[1])
+    prior[0] = 1
+    held = np.ones(len(prior))
+    held[-1] = 0  # how often things touch is each site's own
+
+    def loss(values: F64) -> tuple[float, F64]:
+        margin = sign * (inputs @ values)
+        away = held * (values - prior)
+        slope = -sign * count / (1 + np.exp(np.clip(margin, -50, 50)))
+        total = (count * np.logaddexp(0, -margin)).sum() + PULL * (away**2).sum()
+        return float(total), inputs.T @ slope + 2 * PULL * away
+
+    best = minimize(loss, prior, jac=True, method="L-BFGS-B").x
+    return float(best[0]), best[1:-1], float(best[-1])
+
+
+@torch.no_grad()
+def _beside(known: nn.Sequential, scale: float, weight: F64, bias: float) -> nn.Sequential:
+    """Layers that give scale · known(x) + weight · x + bias. Hidden units carry x and -x along,
+    since x is what ReLU leaves of x less what it leaves of -x."""
+    columns = len(weight)
+    carry = torch.cat([torch.eye(columns), -torch.eye(columns)])
+    linear = [layer for layer in known if isinstance(layer, nn.Linear)]
+    layers: list[nn.Module] = []
+    for row, layer in enumerate(linear):
+        rows = layer.out_features
+        if row == 0:
+            wide = torch.cat([layer.weight, carry])
+        elif row < len(linear) - 1:
+            wide = torch.zeros(rows + 2 * columns, layer.in_features + 2 * columns)
+            wide[:rows, : layer.in_features] = layer.weight
+            wide[rows:, layer.in_features :] = torch.eye(2 * columns)
+        else:
+            own = torch.tensor(weight, dtype=torch.float32)
+            wide = torch.cat([scale * layer.weight, own[None], -own[None]], dim=1)
+        shift = torch.zeros(len(wide))
+        shift[:rows] = layer.bias
+        if row == len(linear) - 1:
+            shift = scale * shift + bias
+        new = nn.Linear(wide.shape[1], len(wide))
+        new.weight.copy_(wide), new.bias.copy_(shift)
+        layers += [new, nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
