@@ -42,6 +42,8 @@ def fit_borders(known: nn.Sequential, scenes: Sequence[tuple[Prepared, I32]]) ->
     Returns:
         layers of the same kind; `known` itself where too few borders are labelled.
     """
+    if not scenes:
+        return known
     described, same = _labelled_borders(scenes)
     if min(same.sum(), (~same).sum()) < FEW:
         return known

@@ -66,6 +66,7 @@ def test_borders_of_objects_of_unseen_scenes_are_told_better_than_by_what_is_kno
 
 def test_where_all_is_one_object_or_little_is_labelled_nothing_is_learnt(known):
     prepared, owner = small_boxes_on_large_ones(0)
+    assert fit_borders(known, []) is known
     assert fit_borders(known, [(prepared, np.ones_like(owner))]) is known
     assert fit_borders(known, [(prepared, np.where(owner == 1, 1, 0).astype(np.int32))]) is known
 
