@@ -23,6 +23,7 @@ PULL = 45.0  # borders that speak for what is known anywhere; a site's own outnu
 # Times that a border between objects counts: few are, and one that is missed joins two for good.
 APART = 10.0
 FEW = 20  # borders inside objects, or between them, from which nothing can be learnt
+PARTS = 4  # that scenes are held back in
 LEAST_SPREAD = 1e-3  # of a feature, for it to tell anything
 
 
@@ -62,6 +63,17 @@ def parting(borders: nn.Sequential, prepared: Prepared) -> F64:
     described = describe_borders(prepared, Look.of(prepared))
     score = borders(torch.from_numpy(described))[:, 0].double().numpy()
     return np.asarray(np.logaddexp(0, -score), np.float64)
+
+
+def held_back_parting(known: nn.Sequential, scenes: Sequence[tuple[Prepared, I32]]) -> list[F64]:
+    """`parting` of each scene by what the others teach, as a scene will meet it that nobody
+    clicked. Neighbours are often views of one set-up and held back together."""
+    found: list[F64] = []
+    for part in np.array_split(np.arange(len(scenes)), PARTS):
+        others = [scenes[row] for row in range(len(scenes)) if row not in part]
+        borders = fit_borders(known, others)
+        found += [parting(borders, scenes[row][0]) for row in part]
+    return found
 
 
 def _labelled_borders(scenes: Sequence[tuple[Prepared, I32]]) -> tuple[F32, NDArray[np.bool_]]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from offline_training.border_fit import fit_borders, parting
+from offline_training.border_fit import fit_borders, held_back_parting
 from offline_training.checkpoint import load_networks
 from offline_training.clustering_fit import fit_clustering, labelled_scenes
 from offline_training.export import OPSET, Storage, write_head_onnx, write_sparse_onnx
@@ -52,11 +52,13 @@ def export_bundle(site: Site, folder: Path, storage: Storage = "float32") -> Bun
         draft = _export(site, Path(scratch) / "bundle", storage, ClusteringSettings(), known)
         perception = Perception(draft.path)
         scenes = labelled_scenes(perception, site)
-    borders = fit_borders(known, [(seen.prepared, said.instance) for seen, said in scenes])
+    objects = [(seen.prepared, said.instance) for seen, said in scenes]
     parted = [
-        (seen._replace(parting=parting(borders, seen.prepared)), said) for seen, said in scenes
+        (seen._replace(parting=apart), said)
+        for (seen, said), apart in zip(scenes, held_back_parting(known, objects), strict=True)
     ]
     clustering = fit_clustering(parted, perception.thing, perception.clustering)
+    borders = fit_borders(known, objects)
     return _export(site, folder, storage, clustering, borders)
 
 

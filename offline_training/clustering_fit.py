@@ -24,7 +24,7 @@ I32 = NDArray[np.int32]
 STANDING = (0.0, 2.0, 3.0)  # 4 was never best on views that were held back
 PARTING = (1.25, 2.5)  # twice as much where it breaks nothing: on a table, not in rooms
 COLOUR = (0.0, 1.0)
-NEARLY = 0.1  # of AP + AP50; in rooms the next weight of a crease costs twice that
+NEARLY = 0.02  # of AP + AP50
 MOST = 32  # scenes
 MIN_REGION = 20  # voxels; smaller objects tell nothing
 
