@@ -22,7 +22,6 @@ from otoc_ros.site.site import Site
 I32 = NDArray[np.int32]
 
 STANDING = (0.0, 2.0, 3.0)  # 4 was never best on views that were held back
-PARTING = (1.25, 2.5)  # twice as much where it breaks nothing: on a table, not in rooms
 COLOUR = (0.0, 1.0)
 NEARLY = 0.02  # of AP + AP50
 MOST = 32  # scenes
@@ -90,19 +89,20 @@ def fit_clustering(
 
     The offsets were trained on these very scenes, where they tell objects apart better than they
     will elsewhere. Therefore their weight is not among what is chosen, and of settings that are
-    nearly as good here, the one wins that asks creases most, then borders, and colour least.
-    Without objects nothing changes.
+    nearly as good here, the one wins that asks creases most, and colour least. Without objects
+    nothing changes.
     """
     classes = np.flatnonzero(thing).tolist()
     found: list[tuple[float, ClusteringSettings]] = []
-    for standing, parting, colour in product(STANDING, PARTING, COLOUR):
-        weights = {
-            "standing_weight": standing, "parting_weight": parting, "colour_weight": colour,
-        }  # fmt: skip
-        candidate = settings.model_copy(update=weights)
+    for standing, colour in product(STANDING, COLOUR):
+        candidate = settings.model_copy(
+            update={"standing_weight": standing, "colour_weight": colour}
+        )
         score = InstanceScore(classes, MIN_REGION)
-        for (prepared, offset, belief, apart), labelled in scenes:
-            instance, objects = cluster_instances(prepared, offset, belief, thing, candidate, apart)
+        for (prepared, offset, belief, parting), labelled in scenes:
+            instance, objects = cluster_instances(
+                prepared, offset, belief, thing, candidate, parting
+            )
             score.add(labelled.semantic, labelled.instance, as_predicted(instance, objects))
         summary = score.summary()
         value = summary["ap"] + summary["ap50"]
@@ -112,9 +112,7 @@ def fit_clustering(
         return settings
     most = max(value for value, _ in found)
     good = [candidate for value, candidate in found if value >= most - NEARLY]
-    return max(
-        good, key=lambda each: (each.standing_weight, each.parting_weight, -each.colour_weight)
-    )
+    return max(good, key=lambda each: (each.standing_weight, -each.colour_weight))
 
 
 def labelled_objects(

@@ -11,7 +11,6 @@ from scipy.spatial import cKDTree
 
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.supervoxels import pool
-from otoc_ros.core.view import View
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -57,13 +56,10 @@ class Look:
         """How the super-voxels of a cloud look.
 
         Args:
-            sensors: float32 [S, 3], where the cloud was seen from, relative to the grid's origin.
-                Without any a single view was seen from the origin of its frame; of any other cloud
-                only what is level has a side: it counts as seen from above, ceilings, too.
+            sensors: float32 [S, 3], where the cloud was seen from, relative to the grid's origin;
+                without any only what is level has a side: it counts as seen from above,
+                ceilings, too.
         """
-        if sensors is None or len(sensors) == 0:
-            view = View.of(prepared)
-            sensors = None if view is None else view.origin[None].astype(np.float32)
 
         def pooled(values: F32) -> F32:
             return pool(values, prepared.supervoxel, prepared.n_supervoxels)
@@ -119,7 +115,7 @@ class Look:
 def _facing(prepared: Prepared, sensors: F32 | None) -> F32:
     """Normals on the side that was seen, zero where nobody knows: float32 [V, 3]."""
     normal = prepared.normal
-    if sensors is None:
+    if sensors is None or len(sensors) == 0:
         return np.where(normal[:, 2:] > LEVEL, normal, np.float32(0))
     _, nearest = cKDTree(sensors).query(prepared.xyz)
     toward = ((sensors[nearest] - prepared.xyz) * normal).sum(axis=1, keepdims=True)

@@ -2,11 +2,7 @@ import numpy as np
 import pytest
 from grey_box import grey_box_on_a_grey_floor
 
-from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.look import Look
-from otoc_ros.core.preprocess import Preprocessing, preprocess
-
-UP = np.array([0.0, 0.0, 1.0])
 
 
 def test_a_step_into_a_crease_costs_more_than_one_over_an_edge():
@@ -39,13 +35,3 @@ def test_surfaces_face_the_sensor_that_saw_them():
     assert np.abs(blind.facing[side]).max() < 0.3  # nobody knows which side was seen
     level = seen.direction[:, 2] > 0.9
     assert (seen.facing[level, 2] > 0.8).all() and (blind.facing[level, 2] > 0.8).all()
-
-
-def test_a_single_view_was_seen_from_the_origin_of_its_frame():
-    # A board that leans toward a sensor in the origin, above a floor: all that it sees.
-    across, along = (axis.ravel() for axis in np.meshgrid(*[np.arange(-0.5, 0.5, 0.01)] * 2))
-    board = np.column_stack([2 + 0.2 * along, across, along])
-    prepared = preprocess(Cloud(board.astype(np.float32)), Preprocessing(voxel_size=0.04), UP)
-    look = Look.of(prepared)
-    toward = look.facing @ prepared.rotation
-    assert (toward[:, 0] < -0.9).all()  # the side that faces the sensor

@@ -91,3 +91,22 @@ def test_layers_beside_the_known_ones_add_a_linear_function_and_run_on_a_robot(k
     write_head_onnx(path, "together", layers, BORDER_FEATURES, {})
     (answer,) = onnxruntime.InferenceSession(path).run(["together"], {"described": x})
     np.testing.assert_allclose(answer[:, 0], expected, atol=1e-4)
+
+
+def test_a_scene_that_is_held_back_does_not_teach_its_own_borders(known, monkeypatch):
+    scenes = [small_boxes_on_large_ones(seed) for seed in range(5)]
+    taught = []
+
+    def watched(known, some):
+        taught.append([id(prepared) for prepared, _ in some])
+        return fit_borders(known, some)
+
+    monkeypatch.setattr(border_fit, "fit_borders", watched)
+    found = border_fit.held_back_parting(known, scenes)
+    assert [len(each) for each in found] == [len(prepared.borders.pairs) for prepared, _ in scenes]
+    for row, (prepared, _) in enumerate(scenes):
+        fits = [part for part in taught if id(prepared) not in part]
+        assert len(fits) == 1, row  # each scene is held back once
+    assert border_fit.held_back_parting(known, scenes[:1])[0] == pytest.approx(
+        parting(known, scenes[0][0])
+    )
