@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,7 +28,26 @@ PARTS = 4  # that scenes are held back in
 LEAST_SPREAD = 1e-3  # of a feature, for it to tell anything
 
 
-def fit_borders(known: nn.Sequential, scenes: Sequence[tuple[Prepared, I32]]) -> nn.Sequential:
+class SeenBorders(NamedTuple):
+    """The pairs of super-voxels of a cloud that touch: how they look, float32 [E, F], and the
+    object of either side, int32 [E, 2], 0 = none or unknown."""
+
+    described: F32
+    sides: I32
+
+
+def see_borders(prepared: Prepared, instance: I32) -> SeenBorders:
+    """The borders of a cloud, as the live pipeline describes them.
+
+    Args:
+        instance: int32 [V], object of each voxel, 0 = none or unknown.
+    """
+    number = majority(instance, prepared.supervoxel, prepared.n_supervoxels)
+    described = describe_borders(prepared, Look.of(prepared))
+    return SeenBorders(described, number[prepared.borders.pairs])
+
+
+def fit_borders(known: nn.Sequential, scenes: Sequence[SeenBorders]) -> nn.Sequential:
     """The scorer of borders for a site: the known one's score, scaled, plus a linear function of
     what is seen there, so that the borders between labelled objects are told from those inside.
 
@@ -38,14 +58,17 @@ def fit_borders(known: nn.Sequential, scenes: Sequence[tuple[Prepared, I32]]) ->
 
     Args:
         known: from `describe_borders` to logits [E, 1]; `Linear` and `ReLU` in turn.
-        scenes: clouds with the object of each voxel, int32 [V], 0 = none or unknown.
 
     Returns:
         layers of the same kind; `known` itself where too few borders are labelled.
     """
     if not scenes:
         return known
-    described, same = _labelled_borders(scenes)
+    labelled = [(seen.sides > 0).all(axis=1) for seen in scenes]
+    chosen = list(zip(scenes, labelled, strict=True))
+    described = np.concatenate([seen.described[both] for seen, both in chosen])
+    sides = np.concatenate([seen.sides[both] for seen, both in chosen])
+    same = sides[:, 0] == sides[:, 1]
     if min(same.sum(), (~same).sum()) < FEW:
         return known
     with torch.no_grad():
@@ -57,35 +80,22 @@ def fit_borders(known: nn.Sequential, scenes: Sequence[tuple[Prepared, I32]]) ->
 
 
 @torch.no_grad()
-def parting(borders: nn.Sequential, prepared: Prepared) -> F64:
+def parting(borders: nn.Sequential, seen: SeenBorders) -> F64:
     """-log of the probability that one object has both of a pair that touches, float64 [E], as the
     live pipeline asks it of a bundle."""
-    described = describe_borders(prepared, Look.of(prepared))
-    score = borders(torch.from_numpy(described))[:, 0].double().numpy()
+    score = borders(torch.from_numpy(seen.described))[:, 0].double().numpy()
     return np.asarray(np.logaddexp(0, -score), np.float64)
 
 
-def held_back_parting(known: nn.Sequential, scenes: Sequence[tuple[Prepared, I32]]) -> list[F64]:
+def held_back_parting(known: nn.Sequential, scenes: Sequence[SeenBorders]) -> list[F64]:
     """`parting` of each scene by what the others teach, as a scene will meet it that nobody
     clicked. Neighbours are often views of one set-up and held back together."""
     found: list[F64] = []
     for part in np.array_split(np.arange(len(scenes)), PARTS):
         others = [scenes[row] for row in range(len(scenes)) if row not in part]
         borders = fit_borders(known, others)
-        found += [parting(borders, scenes[row][0]) for row in part]
+        found += [parting(borders, scenes[row]) for row in part]
     return found
-
-
-def _labelled_borders(scenes: Sequence[tuple[Prepared, I32]]) -> tuple[F32, NDArray[np.bool_]]:
-    """Features of the borders of which both sides are of a labelled object, and whether of one."""
-    described, same = [], []
-    for prepared, instance in scenes:
-        number = majority(instance, prepared.supervoxel, prepared.n_supervoxels)
-        sides = number[prepared.borders.pairs]
-        both = (sides > 0).all(axis=1)
-        described.append(describe_borders(prepared, Look.of(prepared))[both])
-        same.append(sides[both, 0] == sides[both, 1])
-    return np.concatenate(described), np.concatenate(same)
 
 
 def _regress(score: F64, columns: F64, same: NDArray[np.bool_]) -> tuple[float, F64, float]:

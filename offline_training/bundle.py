@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from offline_training.border_fit import fit_borders, held_back_parting
+from offline_training.border_fit import fit_borders, held_back_parting, see_borders
 from offline_training.checkpoint import load_networks
 from offline_training.clustering_fit import fit_clustering, labelled_scenes
 from offline_training.export import OPSET, Storage, write_head_onnx, write_sparse_onnx
@@ -52,13 +52,13 @@ def export_bundle(site: Site, folder: Path, storage: Storage = "float32") -> Bun
         draft = _export(site, Path(scratch) / "bundle", storage, ClusteringSettings(), known)
         perception = Perception(draft.path)
         scenes = labelled_scenes(perception, site)
-    objects = [(seen.prepared, said.instance) for seen, said in scenes]
+    seen_borders = [see_borders(seen.prepared, said.instance) for seen, said in scenes]
     parted = [
         (seen._replace(parting=apart), said)
-        for (seen, said), apart in zip(scenes, held_back_parting(known, objects), strict=True)
+        for (seen, said), apart in zip(scenes, held_back_parting(known, seen_borders), strict=True)
     ]
     clustering = fit_clustering(parted, perception.thing, perception.clustering)
-    borders = fit_borders(known, objects)
+    borders = fit_borders(known, seen_borders)
     return _export(site, folder, storage, clustering, borders)
 
 

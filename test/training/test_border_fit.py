@@ -4,13 +4,12 @@ import pytest
 import torch
 
 from offline_training import border_fit
-from offline_training.border_fit import fit_borders, parting
+from offline_training.border_fit import SeenBorders, fit_borders, parting, see_borders
 from offline_training.export import write_head_onnx
 from offline_training.reach import ReachModel
 from offline_training.scenes import majority
-from otoc_ros.core.border_look import BORDER_FEATURES, describe_borders
+from otoc_ros.core.border_look import BORDER_FEATURES
 from otoc_ros.core.cloud import Cloud
-from otoc_ros.core.look import Look
 from otoc_ros.core.preprocess import Preprocessing, preprocess
 
 UP = np.array([0.0, 0.0, 1.0])
@@ -25,7 +24,7 @@ def box(rng, x, y, z, width, height):
 
 
 def small_boxes_on_large_ones(seed):
-    """Four pairs, seen from above and before: voxels, and whose they are, 1 to 8."""
+    """The borders of four pairs, seen from above and before."""
     rng = np.random.default_rng(seed)
     parts = []
     for x in (0.0, 0.5, 1.0, 1.5):
@@ -38,15 +37,14 @@ def small_boxes_on_large_ones(seed):
     xyz = (np.concatenate(parts) + [-0.9, 1.5, -1.0]).astype(np.float32)
     settings = Preprocessing(voxel_size=0.015, supervoxel_size=0.05)
     prepared = preprocess(Cloud(xyz), settings, UP)
-    return prepared, majority(owner, prepared.voxel_of_point, len(prepared.xyz))
+    owner = majority(owner, prepared.voxel_of_point, len(prepared.xyz))
+    return see_borders(prepared, owner)
 
 
 def told_apart(borders, scene):
     """Mean parting of the borders between objects, and of those inside."""
-    prepared, owner = scene
-    number = majority(owner, prepared.supervoxel, prepared.n_supervoxels)
-    one, other = number[prepared.borders.pairs].T
-    values = parting(borders, prepared)
+    one, other = scene.sides.T
+    values = parting(borders, scene)
     return values[one != other].mean(), values[one == other].mean()
 
 
@@ -65,17 +63,18 @@ def test_borders_of_objects_of_unseen_scenes_are_told_better_than_by_what_is_kno
 
 
 def test_where_all_is_one_object_or_little_is_labelled_nothing_is_learnt(known):
-    prepared, owner = small_boxes_on_large_ones(0)
+    described, sides = small_boxes_on_large_ones(0)
     assert fit_borders(known, []) is known
-    assert fit_borders(known, [(prepared, np.ones_like(owner))]) is known
-    assert fit_borders(known, [(prepared, np.where(owner == 1, 1, 0).astype(np.int32))]) is known
+    assert fit_borders(known, [SeenBorders(described, np.ones_like(sides))]) is known
+    one = np.where(sides == 1, 1, 0).astype(np.int32)
+    assert fit_borders(known, [SeenBorders(described, one)]) is known
 
 
 def test_a_site_is_pulled_toward_what_is_known(known, monkeypatch):
     scene = small_boxes_on_large_ones(0)
     monkeypatch.setattr(border_fit, "PULL", 1e9)
     held = fit_borders(known, [scene])
-    described = torch.from_numpy(describe_borders(scene[0], Look.of(scene[0])))
+    described = torch.from_numpy(scene.described)
     change = (held(described) - known(described))[:, 0]
     assert change.std() < 1e-3 < change.abs().mean()  # how often things touch is the site's own
 
@@ -98,15 +97,15 @@ def test_a_scene_that_is_held_back_does_not_teach_its_own_borders(known, monkeyp
     taught = []
 
     def watched(known, some):
-        taught.append([id(prepared) for prepared, _ in some])
+        taught.append([id(scene) for scene in some])
         return fit_borders(known, some)
 
     monkeypatch.setattr(border_fit, "fit_borders", watched)
     found = border_fit.held_back_parting(known, scenes)
-    assert [len(each) for each in found] == [len(prepared.borders.pairs) for prepared, _ in scenes]
-    for row, (prepared, _) in enumerate(scenes):
-        fits = [part for part in taught if id(prepared) not in part]
+    assert [len(each) for each in found] == [len(scene.sides) for scene in scenes]
+    for row, scene in enumerate(scenes):
+        fits = [part for part in taught if id(scene) not in part]
         assert len(fits) == 1, row  # each scene is held back once
     assert border_fit.held_back_parting(known, scenes[:1])[0] == pytest.approx(
-        parting(known, scenes[0][0])
+        parting(known, scenes[0])
     )
