@@ -22,7 +22,9 @@ setup(
     packages=find_packages(
         include=["otoc_ros", "otoc_ros.*", "offline_training", "offline_training.*"]
     ),
-    package_data={"offline_training.reach": ["model.safetensors"]},
+    package_data={
+        f"offline_training.{part}": ["model.safetensors"] for part in ("borders", "reach")
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/otoc_ros"]),
         (SHARE, ["package.xml"]),

@@ -34,7 +34,6 @@ from efficiency.tabletop import VIEWS, tabletop_site
 from instance_rivals import dual_set, learnt_scores, tiles, without_clicks
 
 from offline_training.bundle import export_bundle
-from offline_training.clustering_fit import as_predicted
 from offline_training.demo.recordings import VAL_FRAMES, read_view
 from offline_training.evaluation import InstanceScore, PredictedObjects
 from offline_training.identity_score import IdentityScore
@@ -212,7 +211,7 @@ def our_clusters(perception: Perception, seen: Understanding) -> PredictedObject
     found = cluster_instances(
         prepared, offset, belief, perception.thing, perception.clustering, parting
     )
-    return as_predicted(*found)
+    return PredictedObjects.of(*found)
 
 
 def published_clusters(perception: Perception, seen: Understanding) -> PredictedObjects:

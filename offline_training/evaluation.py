@@ -3,10 +3,13 @@ counts it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from otoc_ros.core.clustering import Instance
 
 I32 = NDArray[np.int32]
 F64 = NDArray[np.float64]
@@ -77,6 +80,12 @@ class PredictedObjects:
     instance: I32
     class_id: I32
     score: F64
+
+    @classmethod
+    def of(cls, instance: I32, found: Sequence[Instance]) -> PredictedObjects:
+        """What `cluster_instances` found."""
+        class_id = np.array([each.class_id for each in found], np.int32)
+        return cls(instance, class_id, np.array([each.score for each in found], np.float64))
 
 
 @dataclass

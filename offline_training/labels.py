@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
+from offline_training.borders import parting
 from offline_training.samples import Targets
 from offline_training.scenes import Mark, TrainingScene, VoxelTruth
-from otoc_ros.core.look import Look
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.supervoxels import pool
 
@@ -21,7 +21,7 @@ I32 = NDArray[np.int32]
 
 NOBODY, PERSON, PSEUDO = 0, 1, 2
 ENOUGH = 0.2  # of a super-voxel, for it to be part of a click's object
-STEP_COST = 0.3  # of an object's step of a super-voxel's size; a right-angled crease costs 1.4
+STEP_COST = 0.1  # of an object's step of a super-voxel's size, beside what parts objects
 GUESS = 1.01  # times 1 / C: a confidence up to which a belief says nothing
 
 
@@ -96,12 +96,13 @@ def class_thresholds(
 
 def object_paths(scene: TrainingScene) -> csr_matrix:
     """What it costs an object to go on to a super-voxel that touches: sparse [M, M], each pair
-    once. Things that touch meet in concave creases."""
-    look = Look.of(scene.prepared, scene.sensors)
-    one, other = scene.prepared.borders.pairs.T
-    away = np.linalg.norm(look.center[other] - look.center[one], axis=1) / look.size
-    cost = look.concave(one, other) + STEP_COST * away + 1e-9
-    paths: csr_matrix = coo_matrix((cost, (one, other)), shape=(len(look.center),) * 2).tocsr()
+    once."""
+    prepared, count = scene.prepared, scene.prepared.n_supervoxels
+    one, other = prepared.borders.pairs.T
+    center = pool(prepared.xyz, prepared.supervoxel, count)
+    away = np.linalg.norm(center[other] - center[one], axis=1) / prepared.settings.supervoxel_size
+    cost = parting(prepared) + STEP_COST * away + 1e-9
+    paths: csr_matrix = coo_matrix((cost, (one, other)), shape=(count, count)).tocsr()
     return paths
 
 

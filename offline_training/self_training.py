@@ -289,7 +289,7 @@ class _Trainer:
         return grow_objects(scene, label, self.store.paths(row))
 
     def _object_numbers(self, labels: Sequence[SceneLabels]) -> list[I32]:
-        """Of each scene's super-voxels, for those who choose by what a round left: int32 [M]."""
+        """Objects of each scene's super-voxels, 0 = none: int32 [M]."""
         return [
             object_numbers(scene, self._owners(row, scene, labels[row].label), self.thing)
             for row, scene in enumerate(self.scenes)

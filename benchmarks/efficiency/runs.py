@@ -106,7 +106,8 @@ def _click(site: Site, side: Side, seed: int) -> int:
 def sources() -> str:
     """Hash of what training depends on: another tree trains anew."""
     root = Path(generator.__file__).parents[2]
-    training = ["offline_training/*.py", "offline_training/reach/*.*", "native/*.*"]
+    training = ["offline_training/*.py", "native/*.*"]
+    training += [f"offline_training/{part}/*.*" for part in ("reach", "borders")]
     common = ["otoc_ros/core/*.py", "otoc_ros/site/simulate.py"]
     files = sorted(path for part in training + common for path in root.glob(part))
     each = (hashlib.sha256(path.read_bytes()).digest() for path in files)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,19 +16,17 @@ from offline_training.reach.clicked import ClickedScene
 from offline_training.reach.model import (
     LOOKS,
     ReachModel,
-    Scorer,
     describe,
     look_at_pairs,
     with_nobody,
 )
 from offline_training.reach.shares import Shares, usual_areas
 from offline_training.scenes import TrainingScene, VoxelTruth, majority
+from offline_training.scorer import Scorer, Track, descend
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
-Track = Callable[[Iterable[int]], Iterable[int]]
 
-LEARNING_RATE = 3e-3
 PAIR_STEPS, PAIRS = 4000, 2048  # steps for `together`, and pairs of super-voxels in each
 LOOK_STEPS, SUPERVOXELS = 5000, 600  # steps for each look, and super-voxels of a scene in each
 
@@ -117,14 +115,14 @@ def _fit_together(
         features.append(found[known])
         same.append(keys[known, 0] == keys[known, 1])
     x, y = np.concatenate(features), np.concatenate(same).astype(np.float32)
-    _standardise(scorer, x)
+    scorer.standardise(x)
 
     def loss() -> Tensor:
         rows = rng.integers(len(x), size=PAIRS)
         score = scorer(torch.from_numpy(x[rows]))
         return functional.binary_cross_entropy_with_logits(score, torch.from_numpy(y[rows]))
 
-    _descend(scorer, loss, PAIR_STEPS, track)
+    descend(scorer, loss, PAIR_STEPS, track)
 
 
 class _Example:
@@ -149,7 +147,7 @@ def _fit_look(
     scorer: Scorer, examples: Sequence[_Example], rng: np.random.Generator, track: Track
 ) -> None:
     some = [each.features.reshape(-1, each.features.shape[2])[::7] for each in examples]
-    _standardise(scorer, np.concatenate(some))
+    scorer.standardise(np.concatenate(some))
     order: list[int] = []
 
     def loss() -> Tensor:
@@ -163,20 +161,4 @@ def _fit_look(
         said = score.log_softmax(dim=1).masked_fill(~right, -math.inf).logsumexp(dim=1)
         return -(said * weight).sum() / weight.sum().clamp(min=1e-6)
 
-    _descend(scorer, loss, LOOK_STEPS, track)
-
-
-def _standardise(scorer: Scorer, features: F32) -> None:
-    scorer.mean.copy_(torch.from_numpy(features.mean(axis=0)))
-    scorer.spread.copy_(torch.from_numpy(features.std(axis=0) + np.float32(1e-6)))
-
-
-def _descend(scorer: Scorer, loss: Callable[[], Tensor], steps: int, track: Track) -> None:
-    optimizer = torch.optim.AdamW(scorer.parameters(), lr=LEARNING_RATE, weight_decay=1e-2)
-    for step in track(range(steps)):
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
-        optimizer.zero_grad()
-        found = loss()
-        found.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+    descend(scorer, loss, LOOK_STEPS, track)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +14,10 @@ from torch.nn import functional
 from offline_training.checkpoint import load_networks
 from offline_training.reach.behind import surfaces_behind
 from offline_training.reach.clicked import CLICK_FEATURES, ClickedScene
-from offline_training.reach.pairs import BEHIND, PAIR_FEATURES, describe_pairs
+from offline_training.reach.pairs import PAIR_FEATURES, describe_pairs
 from offline_training.reach.shares import SHARE_FEATURES, Shares
 from offline_training.scenes import TrainingScene
+from offline_training.scorer import Scorer
 from otoc_ros.core.look import Look
 
 F32 = NDArray[np.float32]
@@ -25,45 +25,8 @@ F64 = NDArray[np.float64]
 
 SHIPPED = Path(__file__).parent / "model.safetensors"
 LOOKS = 3  # at a scene; the second and the third know what the one before them found
-HIDDEN = 64
+HIDDEN = 64  # of its scorers
 PAIRS_AT_ONCE = 1 << 20  # of a super-voxel and a click; bounds the memory of their features
-
-
-class Scorer(nn.Module):
-    """A score from F features, whose mean and spread belong to it."""
-
-    mean: Tensor
-    spread: Tensor
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("spread", torch.ones(features))
-        self.layers = nn.Sequential(
-            nn.Linear(features, HIDDEN),
-            nn.ReLU(),
-            nn.Linear(HIDDEN, HIDDEN),
-            nn.ReLU(),
-            nn.Linear(HIDDEN, 1),
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Of [..., F] features: [...]."""
-        score: Tensor = self.layers((features - self.mean) / self.spread)[..., 0]
-        return score
-
-    @torch.no_grad()
-    def without(self, columns: slice) -> nn.Sequential:
-        """Layers that score what lacks some of the features, as if these were as usual: from
-        [E, F - columns] to [E, 1]."""
-        kept = torch.ones(len(self.mean), dtype=torch.bool)
-        kept[columns] = False
-        first, *others = copy.deepcopy(self.layers)
-        assert isinstance(first, nn.Linear)
-        scaled = nn.Linear(int(kept.sum()), HIDDEN)
-        scaled.weight.copy_(first.weight[:, kept] / self.spread[kept])
-        scaled.bias.copy_(first.bias - scaled.weight @ self.mean[kept])
-        return nn.Sequential(scaled, *others)
 
 
 class ReachModel(nn.Module):
@@ -78,9 +41,9 @@ class ReachModel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.together = Scorer(PAIR_FEATURES)
+        self.together = Scorer(PAIR_FEATURES, HIDDEN)
         sizes = [CLICK_FEATURES] + [CLICK_FEATURES + SHARE_FEATURES] * (LOOKS - 1)
-        self.looks = nn.ModuleList([Scorer(size) for size in sizes])
+        self.looks = nn.ModuleList([Scorer(size, HIDDEN) for size in sizes])
 
     @classmethod
     def shipped(cls) -> ReachModel:
@@ -88,10 +51,6 @@ class ReachModel(nn.Module):
         model = cls()
         load_networks(SHIPPED, {"reach": model})
         return model.eval()
-
-    def borders(self) -> nn.Sequential:
-        """`together` for a robot, from `describe_borders`, as logits [E, 1]."""
-        return self.together.without(BEHIND)
 
     @torch.no_grad()
     def clicked(self, scene: TrainingScene, thing: NDArray[np.bool_]) -> ClickedScene:

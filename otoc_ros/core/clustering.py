@@ -21,30 +21,22 @@ from otoc_ros.core.compiled import compiled
 from otoc_ros.core.merging import merge_parts
 from otoc_ros.core.occlusion import join_hidden
 from otoc_ros.core.preprocess import Prepared
-from otoc_ros.core.supervoxels import pool
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 
-STANDS = 0.03  # from which product of rise and bend a part surely stands on the other
-MOST_PARTING = 3.0  # of a border; a single one is not to part an object for good
+MOST_PARTING = 5.0  # of a border; a single one is not to part an object for good
 SURE_SIZE = 100  # voxels; smaller clusters are the likelier fragments the smaller they are
 
 
 class ClusteringSettings(BaseModel):
-    """What makes super-voxels one object, and a cluster an object.
-
-    On a table of many kinds of things a crease tells them apart; where a chair's back stands on its
-    seat it does not. So `standing_weight` and `colour_weight` are chosen for each site at export.
-    """
+    """What makes super-voxels one object, and a cluster an object."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     vote_weight: float = Field(default=1.0, ge=0, description="of votes in two heaps")
     class_weight: float = Field(default=6.0, ge=0, description="of other class scores")
-    standing_weight: float = Field(default=2.0, ge=0, description="of one standing on the other")
-    colour_weight: float = Field(default=0.0, ge=0, description="of another colour")
     parting_weight: float = Field(default=1.25, ge=0, description="of what parts objects anywhere")
     max_difference: float = Field(default=2.5, ge=0, description="more than this stays apart")
     min_voxels: int = Field(default=20, ge=1, description="smaller clusters are no object")
@@ -86,7 +78,7 @@ def cluster_instances(
     if len(atoms) == 0:
         return np.zeros(len(prepared.xyz), np.int32), []
     parts = _parts(prepared, offset)
-    pairs, border, change = _borders(prepared, parts, atoms, settings, parting)
+    pairs, border, change = _borders(prepared, atoms, settings, parting)
     owner = merge_parts(
         parts.size,
         parts.vote,
@@ -119,30 +111,24 @@ def cluster_instances(
 
 class _Parts(NamedTuple):
     """Super-voxels: size [M], centre and vote [M, 3], mean square of the voxels' positions and
-    votes [M], upward unit normal [M, 3]; all float64."""
+    votes [M]; all float64."""
 
     size: F64
     center: F64
     vote: F64
     center_square: F64
     vote_square: F64
-    normal: F64
 
 
 def _parts(prepared: Prepared, offset: F32) -> _Parts:
-    total = _sums(
-        prepared.xyz, offset, prepared.normal, prepared.supervoxel, prepared.n_supervoxels
-    )
+    total = _sums(prepared.xyz, offset, prepared.supervoxel, prepared.n_supervoxels)
     mean = total[:, 1:] / total[:, :1]
-    normal = mean[:, 8:] / np.maximum(np.linalg.norm(mean[:, 8:], axis=1, keepdims=True), 1e-12)
     size, center, vote = total[:, 0].copy(), mean[:, :3].copy(), mean[:, 3:6].copy()
-    normal *= np.where(normal[:, 2:] < 0, -1, 1)
-    return _Parts(size, center, vote, mean[:, 6], mean[:, 7].copy(), normal)
+    return _Parts(size, center, vote, mean[:, 6], mean[:, 7].copy())
 
 
 def _borders(
     prepared: Prepared,
-    parts: _Parts,
     atoms: NDArray[np.int64],
     settings: ClusteringSettings,
     parting: F64 | None,
@@ -153,34 +139,8 @@ def _borders(
     chosen[atoms] = True
     both = chosen[pairs].all(axis=1)
     pairs, border = pairs[both], border[both]
-    change = settings.standing_weight * _standing(parts, pairs)
-    if prepared.rgb is not None and settings.colour_weight > 0:
-        colour = pool(prepared.rgb, prepared.supervoxel, prepared.n_supervoxels)
-        step = np.linalg.norm(colour[pairs[:, 0]] - colour[pairs[:, 1]], axis=1)
-        change += settings.colour_weight * step
-    if parting is not None:
-        change += settings.parting_weight * np.minimum(parting[both], MOST_PARTING)
-    return pairs, border, change
-
-
-def _standing(parts: _Parts, pairs: NDArray[np.int64]) -> F64:
-    """Whether one part of each pair stands on the other, as a box on a table: 0..1, float64 [E].
-
-    It does where it rises above the other's upward face and is turned another way. That is the
-    concave crease that tells things apart (LCCP, CVPR 2014), as far as it is known which side of a
-    surface is outside: the upper side of an upward face, whoever looked from wherever.
-    """
-    one, two = pairs.T
-    way = parts.center[two] - parts.center[one]
-    way /= np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-12)
-    up = parts.normal[:, 2] ** 2
-    rise = np.maximum(
-        (way * parts.normal[one]).sum(axis=1) * up[one],
-        (-way * parts.normal[two]).sum(axis=1) * up[two],
-    )
-    bend = 1 - np.abs((parts.normal[one] * parts.normal[two]).sum(axis=1))
-    surely: F64 = np.clip(rise * bend / STANDS, 0, 1)
-    return surely
+    apart = np.zeros(len(pairs)) if parting is None else parting[both]
+    return pairs, border, settings.parting_weight * np.minimum(apart, MOST_PARTING)
 
 
 def _among_things(probability: F32, thing: NDArray[np.bool_]) -> F64:
@@ -230,14 +190,12 @@ def _rows_of(instance: I32, count: int) -> list[I32]:
 
 
 @compiled
-def _sums(xyz, offset, normal, supervoxel, count):  # type: ignore[no-untyped-def]
-    """Per super-voxel: voxels, Σ position, Σ vote, Σ |position|², Σ |vote|², Σ normal with the sign
-    that agrees with those before: float64 [count, 12]."""
-    total = np.zeros((count, 12))
+def _sums(xyz, offset, supervoxel, count):  # type: ignore[no-untyped-def]
+    """Per super-voxel: voxels, Σ position, Σ vote, Σ |position|², Σ |vote|²: float64 [count, 9]."""
+    total = np.zeros((count, 9))
     for v in range(len(xyz)):
         row = total[supervoxel[v]]
         row[0] += 1
-        along = 0.0
         for axis in range(3):
             here = np.float64(xyz[v, axis])
             vote = here + offset[v, axis]
@@ -245,7 +203,4 @@ def _sums(xyz, offset, normal, supervoxel, count):  # type: ignore[no-untyped-de
             row[4 + axis] += vote
             row[7] += here * here
             row[8] += vote * vote
-            along += row[9 + axis] * normal[v, axis]
-        for axis in range(3):
-            row[9 + axis] += normal[v, axis] if along >= 0 else -normal[v, axis]
     return total

@@ -75,7 +75,7 @@ class Look:
         return cls(
             center=pooled(prepared.xyz),
             direction=pooled(np.column_stack(tensor)),
-            facing=pooled(_facing(prepared, sensors)),
+            facing=pooled(facing(prepared, sensors)),
             ratio=rgb / (brightness[:, None] + np.float32(DARK)),
             brightness=brightness,
             area=voxels.astype(np.float64) * prepared.settings.voxel_size**2,
@@ -86,11 +86,11 @@ class Look:
     def step(self, one: I32, other: I32) -> F64:
         """What it costs to go between super-voxels that touch: float64 [pairs]."""
         turned = np.linalg.norm(self.direction[one] - self.direction[other], axis=1)
-        bent = CREASE * self.concave(one, other)
+        bent = CREASE * self._concave(one, other)
         shape = DIRECTION_SHARE * turned + bent + self._forward(one, other)
         return np.asarray(self.unlike_colour(one, other) + shape, np.float64)
 
-    def concave(self, one: I32, other: I32) -> F64:
+    def _concave(self, one: I32, other: I32) -> F64:
         """How concave the creases between super-voxels are, 0..2: float64 [pairs]. They part what
         convex edges do not (LCCP, CVPR 2014)."""
         way = (self.center[other] - self.center[one]).astype(np.float64)
@@ -112,11 +112,13 @@ class Look:
         return np.asarray(ratio + BRIGHTNESS_SHARE * brightness, np.float64)
 
 
-def _facing(prepared: Prepared, sensors: F32 | None) -> F32:
+def facing(prepared: Prepared, sensors: F32 | None) -> F32:
     """Normals on the side that was seen, zero where nobody knows: float32 [V, 3]."""
     normal = prepared.normal
     if sensors is None or len(sensors) == 0:
         return np.where(normal[:, 2:] > LEVEL, normal, np.float32(0))
-    _, nearest = cKDTree(sensors).query(prepared.xyz)
-    toward = ((sensors[nearest] - prepared.xyz) * normal).sum(axis=1, keepdims=True)
+    nearest = sensors
+    if len(sensors) > 1:
+        nearest = sensors[cKDTree(sensors).query(prepared.xyz)[1]]
+    toward = ((nearest - prepared.xyz) * normal).sum(axis=1, keepdims=True)
     return np.where(toward < 0, -normal, normal)

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from otoc_ros.core.border_look import describe_borders
 from otoc_ros.core.boxes import Box, upright_box
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.clustering import ClusteringSettings, Instance, cluster_instances
@@ -25,6 +24,7 @@ from otoc_ros.core.look import Look
 from otoc_ros.core.preprocess import Prepared, Preprocessing, preprocess
 from otoc_ros.core.propagation import PropagationSettings, log_softmax
 from otoc_ros.core.scene_colours import with_scene_colours
+from otoc_ros.core.seen_borders import describe_seen_borders
 from otoc_ros.core.supervoxels import Pooling, pool
 from otoc_ros.core.tiling import tiles
 from otoc_ros.perception.bank import Bank
@@ -35,9 +35,6 @@ from otoc_ros.site.bundle import open_bundle
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
-
-
-BORDERS = "borders.onnx"
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +85,7 @@ class SeenCloud:
     offset: F32
     neighbours: I32
     affinity: F32
-    parting: F64 | None
+    parting: F64
     milliseconds: dict[str, float]
 
 
@@ -178,9 +175,7 @@ class Perception:
         # A few thousand rows: the way to an accelerator and back would cost more than it saves.
         self._relation = Network(opened, "relation.onnx", ["CPUExecutionProvider"], threads)
         self._propagator = Network(opened, "propagator.onnx", ["CPUExecutionProvider"], threads)
-        self._borders = None
-        if BORDERS in opened.info.files:  # bundles of before that there was one lack it
-            self._borders = Network(opened, BORDERS, ["CPUExecutionProvider"], threads)
+        self._borders = Network(opened, "borders.onnx", ["CPUExecutionProvider"], threads)
         prototypes = json.loads(self._relation.metadata["otoc_prototypes"])
         self.untaught = Bank(opened.info.classes, np.array(prototypes, np.float32))
         self.thing = self.untaught.thing
@@ -259,7 +254,7 @@ class Perception:
         if prepared.rgb is not None:
             colour = pooled(prepared.rgb)
         clock.lap("graph")
-        parting = self._parting(prepared, look)
+        parting = self._parting(prepared)
         clock.lap("borders")
         return SeenCloud(
             prepared,
@@ -275,11 +270,9 @@ class Perception:
             clock.milliseconds,
         )
 
-    def _parting(self, prepared: Prepared, look: Look) -> F64 | None:
+    def _parting(self, prepared: Prepared) -> F64:
         """-log of the probability that one object has both of a pair that touches, float64 [E]."""
-        if self._borders is None:
-            return None
-        answer = self._borders({"described": describe_borders(prepared, look)})
+        answer = self._borders({"described": describe_seen_borders(prepared)})
         score = answer["together"][:, 0].astype(np.float64)
         return np.logaddexp(0, -score)
 

@@ -20,9 +20,9 @@ def block(corner, shape):
     return grid.reshape(-1, 3) + np.array(corner)
 
 
-def scene(*blocks, piece=4, rgb=None):
+def scene(*blocks, piece=4):
     """A cloud of blocks (voxels, class), each cut into super-voxels of piece³ voxels; offsets
-    toward each block's centre; probabilities 0.9 for its class. rgb: a colour for each block."""
+    toward each block's centre; probabilities 0.9 for its class."""
     cells = np.concatenate([voxels for voxels, _ in blocks])
     owner = np.repeat(np.arange(len(blocks)), [len(voxels) for voxels, _ in blocks])
     grid = replace(voxelize(cells, 1.0), voxel_size=VOXEL)
@@ -45,7 +45,7 @@ def scene(*blocks, piece=4, rgb=None):
         grid=grid,
         voxel_of_point=np.arange(len(xyz), dtype=np.int32),
         xyz=xyz,
-        rgb=None if rgb is None else np.array(rgb, np.float32)[owner],
+        rgb=None,
         normal=np.zeros_like(xyz),
         height=xyz[:, 2],
         features=xyz,
@@ -87,38 +87,18 @@ def test_offsets_that_disagree_cost_score():
     assert unsure[0].score == pytest.approx(0.9 / (1 + 0.25), abs=0.01)
 
 
-def test_offsets_that_tell_nothing_keep_nothing_apart_but_a_change_of_colour_does():
+def test_offsets_that_tell_nothing_keep_nothing_apart():
     one, other = (block((0, 0, 0), (8, 8, 8)), 1), (block((8, 0, 0), (8, 8, 8)), 1)
-    prepared, offset, probability, owner = scene(one, other, rgb=[(0, 0, 0), (1, 1, 1)])
+    prepared, offset, probability, owner = scene(one, other)
 
-    def found(share, colour_weight):
-        chosen = ClusteringSettings(colour_weight=colour_weight)
-        return cluster_instances(prepared, share * offset, probability, THING, chosen)[0]
+    def found(share):
+        settings = ClusteringSettings()
+        return cluster_instances(prepared, share * offset, probability, THING, settings)[0]
 
-    assert set(found(np.float32(0.1), 0)) == {1}
-    for apart in found(np.float32(1), 0), found(np.float32(0.1), 3):
-        assert len(set(apart[owner == 0])) == len(set(apart[owner == 1])) == 1
-        assert set(apart) == {1, 2}
-
-
-def test_a_box_that_stands_on_another_is_an_object_of_its_own():
-    below, above = (block((0, 0, 0), (12, 12, 1)), 1), (block((4, 4, 1), (4, 1, 12)), 1)
-    prepared, offset, probability, owner = scene(below, above)
-    normal = np.where((owner == 0)[:, None], (0, 0, 1), (0, -1, 0)).astype(np.float32)
-    prepared = replace(prepared, normal=normal)
-    blind = ClusteringSettings(standing_weight=0)
-    merged, _ = cluster_instances(prepared, 0 * offset, probability, THING, blind)
-    assert set(merged) == {1}
-    chosen = ClusteringSettings(standing_weight=4)
-    apart, _ = cluster_instances(prepared, 0 * offset, probability, THING, chosen)
-    assert set(apart[owner == 0]).isdisjoint(apart[owner == 1])
-    # The sides of one box go down from its top: a convex edge keeps nothing apart.
-    top, side = (block((0, 0, 11), (12, 12, 1)), 1), (block((0, 0, 0), (12, 1, 11)), 1)
-    prepared, offset, probability, owner = scene(top, side)
-    normal = np.where((owner == 0)[:, None], (0, 0, 1), (0, -1, 0)).astype(np.float32)
-    prepared = replace(prepared, normal=normal)
-    whole, _ = cluster_instances(prepared, 0 * offset, probability, THING, chosen)
-    assert set(whole) == {1}
+    assert set(found(np.float32(0.1))) == {1}
+    apart = found(np.float32(1))
+    assert len(set(apart[owner == 0])) == len(set(apart[owner == 1])) == 1
+    assert set(apart) == {1, 2}
 
 
 def test_what_parts_objects_anywhere_parts_them_where_offsets_tell_nothing():

@@ -3,15 +3,13 @@ import shutil
 import numpy as np
 import pytest
 import torch
-import yaml
 from small_site import small_scene
 from torch.nn import functional
 
 from offline_training.beliefs import believe, network_scores
+from offline_training.borders import shipped_borders
 from offline_training.checkpoint import load_networks
 from offline_training.labels import clicked_labels
-from offline_training.reach import ReachModel
-from offline_training.reach.pairs import BEHIND, describe_pairs
 from offline_training.rounds import fitted_confidence
 from offline_training.scenes import load_scene
 from offline_training.self_training import (
@@ -24,9 +22,8 @@ from otoc_ros.core import native, tiling
 from otoc_ros.core.cloud import Cloud
 from otoc_ros.core.confidence import tempered
 from otoc_ros.core.errors import InputError
-from otoc_ros.core.look import Look
+from otoc_ros.core.seen_borders import describe_seen_borders
 from otoc_ros.perception import Perception
-from otoc_ros.perception.pipeline import BORDERS
 
 UP = np.array([0.0, 0.0, 1.0])
 
@@ -157,27 +154,14 @@ def test_a_bundle_with_a_damaged_or_missing_file_is_refused(tiny_bundle, tmp_pat
         Perception(copy)
 
 
-def test_borders_part_objects_as_the_reach_model_says_it_and_old_bundles_go_without(
-    tiny_bundle, perception, tmp_path
-):
+def test_borders_part_objects_as_what_was_learnt_once_says_it(perception):
     cloud, _ = small_scene(55)
     seen = perception.see(cloud, UP)
-    look = Look.of(seen.prepared)
-    described = torch.from_numpy(describe_pairs(seen.prepared, look, 0 * look.brightness))
-    together = ReachModel.shipped().together
-    described[:, BEHIND] = together.mean[BEHIND]  # as usual: nobody looks behind things live
+    described = torch.from_numpy(describe_seen_borders(seen.prepared))
     with torch.no_grad():
-        expected = -functional.logsigmoid(together(described)).numpy()
-    np.testing.assert_allclose(seen.parting, expected, atol=1e-3)
+        expected = -functional.logsigmoid(shipped_borders()(described)).numpy()
+    np.testing.assert_allclose(seen.parting, expected, atol=2e-3)
     assert np.ptp(seen.parting) > 1
-    old = shutil.copytree(tiny_bundle, tmp_path / "bundle")
-    (old / BORDERS).unlink()
-    info = yaml.safe_load((old / "bundle.yaml").read_text())
-    del info["files"][BORDERS]
-    (old / "bundle.yaml").write_text(yaml.safe_dump(info))
-    before = Perception(old)
-    assert before.see(cloud, UP).parting is None
-    assert len(before(cloud, UP).objects) > 0
 
 
 @pytest.mark.parametrize("points", [1, 2, 3])
