@@ -23,30 +23,51 @@ class Borders(NamedTuple):
     length: NDArray[np.float64]
 
 
+def find_crossings(
+    coords: NDArray[np.int32], xyz: NDArray[np.float32], supervoxel: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """The pairs of touching voxels of two super-voxels: int32 [K, 2], that of the lower one first.
+
+    Args:
+        coords: int32 [V, 3], sorted, of a grid; xyz: float32 [V, 3], a position in each voxel.
+        supervoxel: int32 [V].
+    """
+    # One piece for each voxel is allowed: nothing is bridged, only what touches is joined.
+    first, other = voxel_graph(coords, xyz, 1, len(xyz))
+    return _crossings(first, other, supervoxel)  # type: ignore[no-any-return]
+
+
 def find_borders(
-    coords: NDArray[np.int32], xyz: NDArray[np.float32], supervoxel: NDArray[np.int32], count: int
+    crossings: NDArray[np.int32], supervoxel: NDArray[np.int32], count: int
 ) -> Borders:
     """The borders of the super-voxels of V voxels.
 
     Args:
-        coords: int32 [V, 3], sorted, of a grid; xyz: float32 [V, 3], a position in each voxel.
-        supervoxel: int32 [V] in 0..count - 1.
+        crossings: from `find_crossings`; supervoxel: int32 [V] in 0..count - 1.
     """
-    # One piece for each voxel is allowed: nothing is bridged, only what touches is joined.
-    first, other = voxel_graph(coords, xyz, 1, len(xyz))
-    keys, length = np.unique(_crossings(first, other, supervoxel, count), return_counts=True)
+    key = crossing_keys(crossings, supervoxel, count)
+    keys, length = np.unique(key, return_counts=True)
     return Borders(np.column_stack(np.divmod(keys, count)), length.astype(np.float64))
 
 
+def crossing_keys(
+    crossings: NDArray[np.int32], supervoxel: NDArray[np.int32], count: int
+) -> NDArray[np.int64]:
+    """One number for the border that each crossing lies at: int64 [K], in the order of borders."""
+    one, two = supervoxel[crossings].astype(np.int64).T
+    key: NDArray[np.int64] = one * count + two
+    return key
+
+
 @compiled
-def _crossings(first, other, supervoxel, count):  # type: ignore[no-untyped-def]
-    """Key (lower · count + higher) of the super-voxels of each edge that crosses a border."""
-    keys = np.empty(len(other), np.int64)
+def _crossings(first, other, supervoxel):  # type: ignore[no-untyped-def]
+    pairs = np.empty((len(other), 2), np.int32)
     found = 0
-    for v in range(len(supervoxel)):
-        for e in range(first[v], first[v + 1]):
-            one, two = np.int64(supervoxel[v]), np.int64(supervoxel[other[e]])
-            if one != two:
-                keys[found] = min(one, two) * count + max(one, two)
+    for one in range(len(supervoxel)):
+        for edge in range(first[one], first[one + 1]):
+            two = other[edge]
+            if supervoxel[one] != supervoxel[two]:
+                swapped = supervoxel[one] > supervoxel[two]
+                pairs[found, 0], pairs[found, 1] = (two, one) if swapped else (one, two)
                 found += 1
-    return keys[:found]
+    return pairs[:found]
