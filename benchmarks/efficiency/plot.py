@@ -36,6 +36,7 @@ def plot(rows: list[dict], path: Path) -> None:
     axes.set_xlabel("minutes of a person's clicking")
     axes.set_ylabel("mean IoU on unseen rooms")
     axes.set_ylim(0, 1)
-    axes.legend(loc="center left", fontsize=8)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.legend(loc="upper left", bbox_to_anchor=(0, 0.93), fontsize=8)  # below the limit's line
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
