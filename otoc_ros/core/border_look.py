@@ -13,7 +13,6 @@ from otoc_ros.core.compiled import compiled
 from otoc_ros.core.look import DARK, Look
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.supervoxels import pool
-from otoc_ros.core.voxel_graph import voxel_graph
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -103,51 +102,37 @@ def _at_the_border(prepared: Prepared, ratio: F32) -> list[F32]:
     two super-voxels tell."""
     xyz, groups = prepared.xyz, prepared.supervoxel
     voxel = prepared.settings.voxel_size
-    first, other = voxel_graph(prepared.grid.coords, xyz, 1, len(xyz))
     bright = xyz[:, 0] * 0 if prepared.rgb is None else prepared.rgb.mean(axis=1)
-    pairs = prepared.borders.pairs
-    keys = pairs[:, 0] * prepared.n_supervoxels + pairs[:, 1]
-    sums = _crossing_sums(
-        first, other, groups, keys, prepared.n_supervoxels, xyz, prepared.normal, bright, ratio,
-    )  # fmt: skip
-    length = sums[:, 0]
+    pairs, length, crossings, crossed = prepared.borders
+    sums = _crossing_sums(crossings, crossed, len(pairs), xyz, prepared.normal, bright, ratio)
     size = np.bincount(groups, minlength=prepared.n_supervoxels)
     smaller = np.minimum(size[pairs[:, 0]], size[pairs[:, 1]])
-    means = (sums[:, 1:] / np.maximum(length, 1)[:, None]).astype(np.float32)
+    means = (sums / np.maximum(length, 1)[:, None]).astype(np.float32)
     brightness, tint, parallel, way, level = means.T
     longest = np.asarray(length / np.sqrt(smaller), np.float32)
     return [longest, brightness, tint, parallel, way / voxel, level / (2 * voxel)]
 
 
 @compiled
-def _crossing_sums(first, other, groups, keys, count, xyz, normal, bright, ratio):  # type: ignore[no-untyped-def]
-    """Over the edges of voxels that cross each border: their number, and sums of the changes of
-    brightness and of colour ratios, of the cosine of the normals, of the length and of the steps
-    along both normals: float64 [E, 6].
-
-    Args:
-        keys: int64 [E], ascending: lower super-voxel · count + higher.
-    """
-    sums = np.zeros((len(keys), 6))
-    for one in range(len(groups)):
-        for edge in range(first[one], first[one + 1]):
-            two = other[edge]
-            a, b = np.int64(groups[one]), np.int64(groups[two])
-            if a == b:
-                continue
-            row = sums[np.searchsorted(keys, min(a, b) * count + max(a, b))]
-            change, cosine, length, rise, fall = 0.0, 0.0, 0.0, 0.0, 0.0
-            for axis in range(3):
-                step = np.float64(xyz[two, axis] - xyz[one, axis])
-                change += np.float64(ratio[one, axis] - ratio[two, axis]) ** 2
-                cosine += np.float64(normal[one, axis]) * normal[two, axis]
-                length += step * step
-                rise += step * normal[one, axis]
-                fall += step * normal[two, axis]
-            row[0] += 1
-            row[1] += abs(np.float64(bright[one] - bright[two]))
-            row[2] += np.sqrt(change)
-            row[3] += abs(cosine)
-            row[4] += np.sqrt(length)
-            row[5] += abs(rise) + abs(fall)
+def _crossing_sums(crossings, crossed, count, xyz, normal, bright, ratio):  # type: ignore[no-untyped-def]
+    """Over the pairs of voxels that lie across each border, sums of the changes of brightness and
+    of colour ratios, of the cosine of the normals, of the length and of the steps along both
+    normals: float64 [count, 5]."""
+    sums = np.zeros((count, 5))
+    for number in range(len(crossings)):
+        one, two = crossings[number]
+        row = sums[crossed[number]]
+        change, cosine, length, rise, fall = 0.0, 0.0, 0.0, 0.0, 0.0
+        for axis in range(3):
+            step = np.float64(xyz[two, axis] - xyz[one, axis])
+            change += np.float64(ratio[one, axis] - ratio[two, axis]) ** 2
+            cosine += np.float64(normal[one, axis]) * normal[two, axis]
+            length += step * step
+            rise += step * normal[one, axis]
+            fall += step * normal[two, axis]
+        row[0] += abs(np.float64(bright[one] - bright[two]))
+        row[1] += np.sqrt(change)
+        row[2] += abs(cosine)
+        row[3] += np.sqrt(length)
+        row[4] += abs(rise) + abs(fall)
     return sums

@@ -17,46 +17,32 @@ class Borders(NamedTuple):
     Attributes:
         pairs: int64 [E, 2], the lower one first, in ascending order.
         length: float64 [E], how many pairs of touching voxels lie across the border.
+        crossings: int32 [K, 2], these pairs of voxels, that of the lower super-voxel first.
+        crossed: int64 [K], row of the border that each of them lies across.
     """
 
     pairs: NDArray[np.int64]
     length: NDArray[np.float64]
-
-
-def find_crossings(
-    coords: NDArray[np.int32], xyz: NDArray[np.float32], supervoxel: NDArray[np.int32]
-) -> NDArray[np.int32]:
-    """The pairs of touching voxels of two super-voxels: int32 [K, 2], that of the lower one first.
-
-    Args:
-        coords: int32 [V, 3], sorted, of a grid; xyz: float32 [V, 3], a position in each voxel.
-        supervoxel: int32 [V].
-    """
-    # One piece for each voxel is allowed: nothing is bridged, only what touches is joined.
-    first, other = voxel_graph(coords, xyz, 1, len(xyz))
-    return _crossings(first, other, supervoxel)  # type: ignore[no-any-return]
+    crossings: NDArray[np.int32]
+    crossed: NDArray[np.int64]
 
 
 def find_borders(
-    crossings: NDArray[np.int32], supervoxel: NDArray[np.int32], count: int
+    coords: NDArray[np.int32], xyz: NDArray[np.float32], supervoxel: NDArray[np.int32], count: int
 ) -> Borders:
     """The borders of the super-voxels of V voxels.
 
     Args:
-        crossings: from `find_crossings`; supervoxel: int32 [V] in 0..count - 1.
+        coords: int32 [V, 3], sorted, of a grid; xyz: float32 [V, 3], a position in each voxel.
+        supervoxel: int32 [V] in 0..count - 1.
     """
-    key = crossing_keys(crossings, supervoxel, count)
-    keys, length = np.unique(key, return_counts=True)
-    return Borders(np.column_stack(np.divmod(keys, count)), length.astype(np.float64))
-
-
-def crossing_keys(
-    crossings: NDArray[np.int32], supervoxel: NDArray[np.int32], count: int
-) -> NDArray[np.int64]:
-    """One number for the border that each crossing lies at: int64 [K], in the order of borders."""
+    # One piece for each voxel is allowed: nothing is bridged, only what touches is joined.
+    first, other = voxel_graph(coords, xyz, 1, len(xyz))
+    crossings = _crossings(first, other, supervoxel)
     one, two = supervoxel[crossings].astype(np.int64).T
-    key: NDArray[np.int64] = one * count + two
-    return key
+    keys, crossed, length = np.unique(one * count + two, return_inverse=True, return_counts=True)
+    pairs = np.column_stack(np.divmod(keys, count))
+    return Borders(pairs, length.astype(np.float64), crossings, crossed)
 
 
 @compiled

@@ -134,7 +134,7 @@ def _borders(
     parting: F64 | None,
 ) -> tuple[NDArray[np.int64], F64, F64]:
     """Pairs of atoms that touch, the length of their borders, what keeps them apart there."""
-    pairs, border = prepared.borders
+    pairs, border = prepared.borders.pairs, prepared.borders.length
     chosen = np.zeros(prepared.n_supervoxels, bool)
     chosen[atoms] = True
     both = chosen[pairs].all(axis=1)

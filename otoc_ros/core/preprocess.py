@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from otoc_ros.core.borders import Borders, find_borders, find_crossings
+from otoc_ros.core.borders import Borders, find_borders
 from otoc_ros.core.cloud import Cloud, estimate_up, finite_rows, rotation_to_z
 from otoc_ros.core.compiled import compiled
 from otoc_ros.core.errors import InputError
@@ -105,15 +105,9 @@ class Prepared:
     n_supervoxels: int
 
     @cached_property
-    def crossings(self) -> NDArray[np.int32]:
-        """Pairs of touching voxels of two super-voxels, int32 [K, 2], that of the lower one first;
-        found when they are asked for, once."""
-        return find_crossings(self.grid.coords, self.xyz, self.supervoxel)
-
-    @cached_property
     def borders(self) -> Borders:
         """Where super-voxels touch; found when it is asked for, once."""
-        return find_borders(self.crossings, self.supervoxel, self.n_supervoxels)
+        return find_borders(self.grid.coords, self.xyz, self.supervoxel, self.n_supervoxels)
 
     def to_points(self, values: NDArray[Any], fill: Any) -> NDArray[Any]:
         """Values of the voxels [V, …] on the cloud's points [N, …]; `fill` on dropped points."""

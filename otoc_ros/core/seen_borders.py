@@ -14,7 +14,6 @@ from otoc_ros.core.border_look import (
     describe_borders,
     sorted_of_pairs,
 )
-from otoc_ros.core.borders import crossing_keys
 from otoc_ros.core.look import Look, facing
 from otoc_ros.core.preprocess import Prepared
 from otoc_ros.core.supervoxels import pool
@@ -36,37 +35,41 @@ def describe_seen_borders(prepared: Prepared) -> F32:
     only level surfaces have a side. The size of a voxel tells what kind of things are seen: on a
     table most are whole, in a room chairs have legs.
     """
-    view = View.of(prepared)
-    sensor = None if view is None else view.origin.astype(np.float32)
-    look = Look.of(prepared, None if sensor is None else sensor[None])
+    sensors = _sensors(prepared)
+    look = Look.of(prepared, sensors)
     size = np.full(len(prepared.borders.pairs), np.log(look.voxel_size / USUAL_VOXEL))
     columns = [
-        *_across(prepared, look, sensor),
+        *_across(prepared, look, sensors),
         *_shares(prepared),
-        *_slants(prepared, sensor),
+        *_slants(prepared, sensors),
         size,
     ]
     return np.column_stack([describe_borders(prepared, look), *columns]).astype(np.float32)
 
 
-def _across(prepared: Prepared, look: Look, sensor: F32 | None) -> list[F64]:
+def _sensors(prepared: Prepared) -> F32:
+    """Where a view was seen from, float32 [1, 3]; [0, 3] where nobody knows."""
+    view = View.of(prepared)
+    known = [] if view is None else [view.origin]
+    return np.array(known, np.float32).reshape(-1, 3)
+
+
+def _across(prepared: Prepared, look: Look, sensors: F32) -> list[F64]:
     """Means over the pairs of touching voxels across each border: the bend of the way from one to
     the other (below 0: a concave crease), how many of them are concave, the cosine between both
     faces; steps in range, and which side is before the other; height; how steep the way is."""
-    (pairs, lengths), count = prepared.borders, prepared.n_supervoxels
-    key = crossing_keys(prepared.crossings, prepared.supervoxel, count)
-    border = np.searchsorted(pairs @ [count, 1], key)
-    one, two = prepared.crossings.T
+    border, lengths = prepared.borders.crossed, prepared.borders.length
+    one, two = prepared.borders.crossings.T
     xyz = prepared.xyz.astype(np.float64)
-    outside = facing(prepared, None if sensor is None else sensor[None]).astype(np.float64)
+    outside = facing(prepared, sensors).astype(np.float64)
     way = xyz[two] - xyz[one]
     length = np.linalg.norm(way, axis=1) + 1e-9
     bend = (way * (outside[two] - outside[one])).sum(axis=1) / length
     cosine = (outside[one] * outside[two]).sum(axis=1)
     sided = (np.linalg.norm(outside, axis=1) > 0.5)[[one, two]].all(axis=0)  # else nobody knows
     step = np.zeros(len(way))
-    if sensor is not None:
-        far = np.linalg.norm(xyz - sensor, axis=1)
+    if len(sensors):
+        far = np.linalg.norm(xyz - sensors, axis=1)
         step = (far[two] - far[one]) / length
 
     def mean(values: NDArray[Any], chosen: NDArray[np.bool_] | None = None) -> F64:
@@ -94,13 +97,13 @@ def _shares(prepared: Prepared) -> tuple[F64, F64]:
     return length / np.maximum(total[one], total[two]), length / np.minimum(total[one], total[two])
 
 
-def _slants(prepared: Prepared, sensor: F32 | None) -> tuple[F64, F64]:
+def _slants(prepared: Prepared, sensors: F32) -> tuple[F64, F64]:
     """How squarely either side was seen, 0..1; 0 where nobody knows from where."""
     one, two = prepared.borders.pairs.T
     count = prepared.n_supervoxels
-    if sensor is None:
+    if len(sensors) == 0:
         return np.zeros(len(one)), np.zeros(len(one))
-    ray = prepared.xyz - sensor
+    ray = prepared.xyz - sensors
     ray /= np.maximum(np.linalg.norm(ray, axis=1, keepdims=True), np.float32(1e-9))
     squarely = np.abs((ray * prepared.normal).sum(axis=1, keepdims=True))
     return sorted_of_pairs(pool(squarely, prepared.supervoxel, count)[:, 0], one, two)

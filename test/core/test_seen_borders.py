@@ -32,7 +32,7 @@ def corner(inward: bool, shift=(1.0, 0.0, 0.0)) -> Cloud:
 def middle(cloud: Cloud):
     """Features of the borders between the two boards, weighed by their lengths."""
     prepared = preprocess(cloud, Preprocessing(voxel_size=VOXEL), UP)
-    pairs, length = prepared.borders
+    pairs, length = prepared.borders.pairs, prepared.borders.length
     side = np.bincount(prepared.supervoxel, prepared.xyz[:, 1] + prepared.grid.origin[1])
     between = side[pairs[:, 0]] * side[pairs[:, 1]] < 0
     assert between.any()
